@@ -1,0 +1,199 @@
+//! The settings: `notify.toml`, the environment and the flags, merged into [`Settings`] with where
+//! each value came from. The types here are what the other stages take; each takes its own part.
+//!
+//! A broken file never stops a run (decision: the job comes first): every finding is a
+//! [`Diagnostic`], the rest of the file is used.
+
+pub mod file;
+pub mod load;
+pub mod merge;
+pub mod provider;
+pub mod secret;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use provider::{Auth, Server, Tls};
+pub use secret::{Secret, SecretSource};
+
+/// Everything, resolved. Handed out in parts: no stage takes the whole.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub lang: Language,
+    /// `account = "NAME"`: the account to begin with; else the first in the file.
+    pub account: Option<String>,
+    /// In the order of the file, which is the order of failing over.
+    pub accounts: Vec<Account>,
+    pub mail: MailSettings,
+    pub notify: NotifySettings,
+    pub log: LogSettings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// By the locale (LC_ALL, LC_MESSAGES, LANG).
+    #[default]
+    Auto,
+    En,
+    Zh,
+}
+
+/// `a@b.c` or `名字 <a@b.c>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mailbox {
+    pub name: Option<String>,
+    /// The bare address, checked when parsed.
+    pub address: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailSettings {
+    /// Empty: the account's own address.
+    pub to: Vec<Mailbox>,
+    pub cc: Vec<Mailbox>,
+    pub bcc: Vec<Mailbox>,
+    pub from_name: Option<String>,
+    /// The subject's template; None: the built-in one.
+    pub subject: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifySettings {
+    pub on: On,
+    pub min_duration: Duration,
+    pub wait: Wait,
+}
+
+/// Which ends are worth a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum On {
+    #[default]
+    Always,
+    Failure,
+    Success,
+}
+
+/// How long the prompt may wait for the first try of the mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Wait {
+    #[default]
+    Auto,
+    For(Duration),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Lines at the end of the output that the mail's body shows.
+    pub tail_lines: u32,
+    pub attach: Attach,
+    /// Bytes of log that may be attached, before encoding; None: what the provider takes.
+    pub max_attachment: Option<u64>,
+    /// Finished runs are kept this long …
+    pub keep: Duration,
+    /// … and no more than this many bytes of them together.
+    pub keep_size: u64,
+}
+
+/// What of the log goes with the mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Attach {
+    /// All of it, as far as the provider takes it.
+    #[default]
+    Full,
+    /// The excerpt in the body only … as an attachment too.
+    Tail,
+    None,
+}
+
+/// A login at a provider.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// NAME of `[accounts.NAME]`.
+    pub name: String,
+    pub address: String,
+    /// None: the file has none or an unusable one (a diagnostic says so).
+    pub secret: Option<SecretSource>,
+    /// What AUTH says; the address unless `username` is set.
+    pub username: String,
+    pub server: Server,
+}
+
+/// What flags or environment variables asked for; recorded with the run, and laid over
+/// `notify.toml` again when the mail is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Overrides {
+    pub to: Option<Vec<Mailbox>>,
+    pub cc: Option<Vec<Mailbox>>,
+    pub bcc: Option<Vec<Mailbox>>,
+    pub from_name: Option<String>,
+    pub subject: Option<String>,
+    pub account: Option<String>,
+    pub lang: Option<Language>,
+    pub on: Option<On>,
+    pub min_duration: Option<Duration>,
+    pub wait: Option<Wait>,
+    pub tail_lines: Option<u32>,
+    pub attach: Option<Attach>,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Default,
+    File {
+        path: PathBuf,
+        line: usize,
+    },
+    /// The variable's name.
+    Env(String),
+    /// The flag, with its dashes.
+    Flag(&'static str),
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The rest is used and mail goes out (an unknown key).
+    Warning,
+    /// A value can't be used: the command runs, the mail is held until it is mended.
+    Unusable,
+}
+
+/// Something about `notify.toml` or an environment variable that the user should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    /// `/home/u/.config/notify-done/notify.toml:12` or the variable's name.
+    pub place: String,
+    /// The key with its tables: `accounts.qq.port`.
+    pub key: Option<String>,
+    /// What is wrong with it.
+    pub message: String,
+    /// The fix.
+    pub hint: Option<String>,
+}
+
+/// The outcome of loading.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub settings: Settings,
+    /// The file that was read; None: there is none.
+    pub path: Option<PathBuf>,
+    /// Where the file is or would be looked for: shown to a user who has none.
+    pub expected_path: Option<PathBuf>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Loaded {
+    /// Is there a finding that keeps mail from going out?
+    pub fn unusable(&self) -> bool {
+        self.diagnostics.iter().any(|d| d.severity == Severity::Unusable)
+    }
+}

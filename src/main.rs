@@ -1,0 +1,3 @@
+fn main() {
+    notify_done::app::main()
+}

@@ -1,0 +1,152 @@
+//! What is known of a run: made by `run/`, kept in `run.json`, told by `report/`. Pure.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The id of a run; sorts by the time of its start (`20261121T093000-1a2b3c4d`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub String);
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How the run came to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// `notify-done -- COMMAND`: argv as text; bytes that aren't UTF-8 are shown as `\xNN`.
+    Command { argv: Vec<String> },
+    /// `… | notify-done pipe`.
+    Pipe,
+}
+
+/// What a run was, as far as it is known at its start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunStart {
+    pub id: RunId,
+    pub origin: Origin,
+    /// `--title`: stands in for the command in the subject.
+    pub title: Option<String>,
+    /// `--note`: a text of the user's, shown in the mail.
+    pub note: Option<String>,
+    /// `--tag`, repeatable.
+    pub tags: Vec<String>,
+    pub host: String,
+    pub user: String,
+    /// The working folder of the command, as text.
+    pub cwd: String,
+    /// Wall clock at the start.
+    pub started: Timestamp,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// The command ended with this code (0 is success).
+    Exited { code: i32 },
+    /// A signal killed it.
+    Signaled { signal: i32, core_dumped: bool },
+    /// A pipe whose status the user reported (`--status`, `--status-file`).
+    Reported { code: i32 },
+    /// A pipe that ended: nobody said how its writer fared.
+    Unknown,
+    /// The command could not be started: `errno` of exec (ENOENT: 127, else 126).
+    NotStarted { errno: i32 },
+}
+
+impl End {
+    /// Did it do what it was meant to, as far as is known?
+    pub fn outcome(self) -> Outcome {
+        match self {
+            End::Exited { code: 0 } | End::Reported { code: 0 } => Outcome::Success,
+            End::Unknown => Outcome::Unknown,
+            End::Exited { .. } | End::Reported { .. } | End::Signaled { .. } | End::NotStarted { .. } => {
+                Outcome::Failure
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Success,
+    Failure,
+    Unknown,
+}
+
+/// What wait4(2) said of the command and of the children that it waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub user: Duration,
+    pub system: Duration,
+    /// Peak resident set of the largest single process, bytes (`ru_maxrss` is KiB on Linux).
+    pub peak_rss: u64,
+}
+
+/// Which of the command's streams a part of the log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// Both, in order of arrival; the index tells them apart.
+    Both,
+    Stdout,
+    Stderr,
+}
+
+/// A part of the log: a range of a file on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPart {
+    pub path: PathBuf,
+    pub holds: Holds,
+    /// Byte range in the file, `start..end`. Our spool begins at 0; a file that the user
+    /// redirected to begins where it was when the run started.
+    pub start: u64,
+    pub end: u64,
+    /// Is it our spool, with an index beside it?
+    pub spooled: bool,
+    /// What is wrong with it, if something is (truncated by someone, unreadable).
+    pub trouble: Option<PartTrouble>,
+}
+
+impl LogPart {
+    pub fn len(&self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartTrouble {
+    /// The user's file is now shorter than it was at the start.
+    Truncated,
+    /// The user's file is gone or is another file now.
+    Replaced,
+    /// Our spool lacks `bytes` that it couldn't write: the disk said `errno`.
+    Gap { bytes: u64, errno: i32 },
+}
+
+/// Everything that is known of a run that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFacts {
+    #[serde(flatten)]
+    pub start: RunStart,
+    pub ended: Timestamp,
+    /// From the monotonic clock: a step of the wall clock doesn't change it.
+    pub duration: Duration,
+    pub end: End,
+    /// None for a pipe and for a command that didn't start.
+    pub usage: Option<Usage>,
+    pub log: Vec<LogPart>,
+}
