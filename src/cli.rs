@@ -1,0 +1,208 @@
+//! The command line: exactly what was typed, and nothing done about it yet. Pure.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Attach, Language, Mailbox, On, Overrides, Wait};
+use crate::run::wiring::PtyMode;
+
+/// Runs a command as if it ran alone, keeps its output, and mails you a summary with the full log
+/// when it ends, from your own QQ, 163 or other mailbox.
+#[derive(Debug, Parser)]
+#[command(
+    name = "notify-done",
+    version,
+    override_usage = "notify-done [OPTIONS] -- COMMAND [ARG]...\n       make 2>&1 | notify-done pipe [OPTIONS]\n       notify-done preview | outbox | config-example",
+    after_help = "The exit status is the command's; 125: our own failure before it ran, 126: not executable, 127: not found.\nEach option is also a key of notify.toml or a variable (--min-duration: NOTIFY_DONE_MIN_DURATION).\n`notify-done config-example` prints a notify.toml with every key explained.",
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub run: RunArgs,
+
+    /// The command and its arguments, after `--`
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+
+    #[command(subcommand)]
+    pub subcommand: Option<Sub>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Sub {
+    /// Pass stdin to stdout and mail at its end: `make 2>&1 | notify-done pipe --title build`
+    Pipe(PipeArgs),
+    /// Write the mail of a run (else of the last one) as HTML and text, and say where
+    Preview(PreviewArgs),
+    /// The notices that are kept: list them, send them now
+    Outbox(OutboxArgs),
+    /// Print notify.example.toml: every key of notify.toml, explained
+    ConfigExample,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub mail: MailArgs,
+
+    /// Give the command a terminal for its output where you have one (auto), or a pipe (off)
+    #[arg(long, value_name = "MODE", value_enum, default_value = "auto")]
+    pub pty: Pty,
+
+    /// Refuse to start the command when notify.toml has a mistake
+    #[arg(long)]
+    pub strict: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pty {
+    Auto,
+    Off,
+}
+
+impl From<Pty> for PtyMode {
+    fn from(pty: Pty) -> Self {
+        match pty {
+            Pty::Auto => Self::Auto,
+            Pty::Off => Self::Off,
+        }
+    }
+}
+
+/// What a run and a pipe have in common.
+#[derive(Debug, Args)]
+pub struct MailArgs {
+    /// Recipient, repeatable; else your own address
+    #[arg(long, value_name = "ADDRESS", help_heading = "The mail")]
+    pub to: Vec<Mailbox>,
+    #[arg(long, value_name = "ADDRESS", help_heading = "The mail")]
+    pub cc: Vec<Mailbox>,
+    #[arg(long, value_name = "ADDRESS", help_heading = "The mail")]
+    pub bcc: Vec<Mailbox>,
+    /// The name beside your address as the sender
+    #[arg(long, value_name = "NAME", help_heading = "The mail")]
+    pub from_name: Option<String>,
+    /// Subject; {state} {name} {duration} {host} and others are filled in
+    #[arg(long, value_name = "TEMPLATE", help_heading = "The mail")]
+    pub subject: Option<String>,
+    /// Stands for the command in the subject
+    #[arg(long, value_name = "TEXT", help_heading = "The mail")]
+    pub title: Option<String>,
+    /// A remark that the mail repeats
+    #[arg(long, value_name = "TEXT", help_heading = "The mail")]
+    pub note: Option<String>,
+    /// A word that the mail repeats, repeatable
+    #[arg(long, value_name = "WORD", help_heading = "The mail")]
+    pub tag: Vec<String>,
+    /// Account of notify.toml to send from; else the first
+    #[arg(long, value_name = "NAME", help_heading = "The mail")]
+    pub account: Option<String>,
+    /// Language of the mail: auto, en, zh
+    #[arg(long, value_name = "LANG", help_heading = "The mail")]
+    pub lang: Option<Language>,
+    /// Lines of output that the mail's body shows [default: 50]
+    #[arg(long, value_name = "N", help_heading = "The mail")]
+    pub tail: Option<u32>,
+    /// What of the log is attached: full, tail, none [default: full]
+    #[arg(long, value_name = "WHAT", help_heading = "The mail")]
+    pub log: Option<Attach>,
+    /// Which ends are worth a mail: always, failure, success [default: always]
+    #[arg(long, value_name = "WHEN")]
+    pub on: Option<On>,
+    /// No mail for a shorter run (90s, 5m, 1h 30m)
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub min_duration: Option<Duration>,
+    /// How long the prompt may wait for the mail (0s: not at all; auto: 3s at a terminal)
+    #[arg(long, value_name = "DURATION|auto")]
+    pub wait: Option<Wait>,
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// What every subcommand has.
+#[derive(Debug, Args)]
+pub struct CommonArgs {
+    /// notify.toml to read
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Say what goes well, too
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Say only what goes wrong
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "COMMAND 2>&1 | notify-done pipe [OPTIONS]")]
+pub struct PipeArgs {
+    #[command(flatten)]
+    pub mail: MailArgs,
+    /// The command's exit code, if you know it already
+    #[arg(long, value_name = "CODE", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(0..=255))]
+    pub status: Option<i32>,
+    /// A file that holds the exit code when the input has ended: `(make; echo $? >st) 2>&1 | notify-done pipe --status-file st`
+    #[arg(long, value_name = "FILE", conflicts_with = "status")]
+    pub status_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// Id of the run; else the last one
+    pub run: Option<String>,
+    /// Language of the mail: auto, en, zh
+    #[arg(long, value_name = "LANG")]
+    pub lang: Option<Language>,
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct OutboxArgs {
+    #[command(subcommand)]
+    pub action: OutboxAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OutboxAction {
+    /// What is kept, and why it hasn't gone out
+    List {
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// Send what is kept, now
+    Flush {
+        /// Also the older notices that were kept while there was no account
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+}
+
+impl MailArgs {
+    /// What was typed, as settings that lie over the environment's and the file's.
+    pub fn overrides(&self) -> Overrides {
+        let list = |boxes: &[Mailbox]| (!boxes.is_empty()).then(|| boxes.to_vec());
+        Overrides {
+            to: list(&self.to),
+            cc: list(&self.cc),
+            bcc: list(&self.bcc),
+            from_name: self.from_name.clone(),
+            subject: self.subject.clone(),
+            account: self.account.clone(),
+            lang: self.lang,
+            on: self.on,
+            min_duration: self.min_duration,
+            wait: self.wait,
+            tail_lines: self.tail,
+            attach: self.log,
+        }
+    }
+}

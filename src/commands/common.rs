@@ -1,0 +1,194 @@
+//! What the commands share: the settings in force, the places, the wait at the end.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::{CommonArgs, MailArgs};
+use crate::config::load::{LoadRequest, load};
+use crate::config::{
+    Diagnostic, Language, Loaded, NotifySettings, Overrides, SecretSource, Settings, Severity, Wait, merge,
+};
+use crate::render::i18n::Lang;
+use crate::run::facts::{Origin, RunId, RunStart};
+use crate::run::front::Ended;
+use crate::run::mailer::{Policy, Waited, Word};
+use crate::sys::{clock, fds, fs, host, ids, paths, process};
+use crate::ui::Ui;
+
+/// At a terminal someone waits for the prompt.
+const WAIT_WATCHED: Duration = Duration::from_secs(3);
+const WAIT_UNWATCHED: Duration = Duration::from_secs(30);
+/// Where the end of our process ends the machine: container, CI job, Slurm step.
+const WAIT_LAST: Duration = Duration::from_secs(60);
+
+/// What a command was told, and where it works; enough to load the settings again later.
+#[derive(Debug)]
+pub struct Context {
+    explicit: Option<PathBuf>,
+    from_env: Option<PathBuf>,
+    pub overrides: Overrides,
+    /// Findings about environment variables.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Where our state is kept; None: nowhere could be written.
+    pub root: Option<PathBuf>,
+}
+
+impl Context {
+    /// Takes flags and environment in; makes paths absolute, since the mailer works in `/`.
+    pub fn new(common: &CommonArgs, flags: Overrides) -> Self {
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let (env, diagnostics) = merge::env_overrides(&|name| std::env::var_os(name));
+        let from_env = std::env::var_os("NOTIFY_DONE_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from);
+        Self {
+            explicit: common.config.as_ref().map(absolute),
+            from_env: from_env.as_ref().map(absolute),
+            overrides: flags.or(env),
+            diagnostics,
+            root: None,
+        }
+    }
+
+    /// The settings as they are now: `notify.toml` is read anew each time.
+    pub fn load(&self) -> Loaded {
+        load(&LoadRequest {
+            explicit: self.explicit.clone(),
+            env_path: self.from_env.clone(),
+            overrides: &self.overrides,
+        })
+    }
+
+    /// Finds a place for our state and makes the run's folder in it. Without one the command runs
+    /// all the same, and the words here say what is lost.
+    pub fn make_run_folder(&mut self, id: &RunId, ui: &Ui) -> Option<PathBuf> {
+        let found = paths::usable_state_root();
+        if let Some((wanted, why)) = &found.passed_over {
+            let instead = match &found.root {
+                Some(root) => format!("the log is kept in {} for now", root.display()),
+                None => "no log of this run is kept, and its mail can't be kept either".to_owned(),
+            };
+            let fix = "make it writable, or set NOTIFY_DONE_STATE to a folder that is";
+            ui.trouble(&format!("can't write to {}: {why}; {instead}\n{fix}", wanted.display()));
+        }
+        self.root = found.root;
+        let folder = self.root.as_ref()?.join("runs").join(&id.0);
+        match fs::private_dir(&folder) {
+            Ok(()) => Some(folder),
+            Err(why) => {
+                ui.trouble(&format!("can't make {}: {why}; the command runs without a log", folder.display()));
+                None
+            }
+        }
+    }
+
+    /// Variables of ours that carry an authorization code: the command doesn't get them. A code in
+    /// a variable of the user's own naming may be the command's too, and stays.
+    pub fn code_variables(&self, settings: &Settings) -> Vec<String> {
+        let source = |account: &crate::config::Account| match &account.secret {
+            Some(SecretSource::Env(name)) if name.starts_with("NOTIFY_DONE_") => Some(name.clone()),
+            _ => None,
+        };
+        settings.accounts.iter().filter_map(source).collect()
+    }
+
+    pub fn lang(&self, settings: &Settings) -> Lang {
+        language(settings.lang)
+    }
+}
+
+pub fn language(setting: Language) -> Lang {
+    Lang::choose(setting, host::locale().as_deref())
+}
+
+/// What is known of a run at its start.
+pub fn start_of(origin: Origin, mail: &MailArgs) -> RunStart {
+    let started = clock::now();
+    let cwd = std::env::current_dir().map_or_else(
+        // The folder was deleted under us; the shell still has its name.
+        |_| std::env::var("PWD").unwrap_or_default(),
+        |dir| text_of(dir.as_os_str()),
+    );
+    RunStart {
+        id: RunId(ids::timed_id(started)),
+        origin,
+        title: mail.title.clone(),
+        note: mail.note.clone(),
+        tags: mail.tag.clone(),
+        host: host::name(),
+        user: host::user(),
+        cwd,
+        started,
+    }
+}
+
+/// Bytes as text: what isn't UTF-8 as `\xNN`.
+pub fn text_of(bytes: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in bytes.as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+    }
+    text
+}
+
+pub fn policy(notify: &NotifySettings, ui: &Ui) -> Policy {
+    Policy { on: notify.on, min_duration: notify.min_duration, watched: ui.watched }
+}
+
+/// How long the end of our process may wait for the mail's first try.
+pub fn wait_bound(wait: Wait, ui: &Ui) -> Duration {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    match wait {
+        Wait::For(duration) => duration,
+        Wait::Auto if ui.watched => WAIT_WATCHED,
+        Wait::Auto if std::process::id() == 1 || set("CI") || set("SLURM_JOB_ID") => WAIT_LAST,
+        Wait::Auto => WAIT_UNWATCHED,
+    }
+}
+
+/// Hears the mailer out. Holds nothing of the caller's but stderr meanwhile, so that a reader of
+/// our stdout sees its end now.
+pub fn wait_for_mailer(ended: Ended, bound: Duration, ui: &Ui) {
+    let Ended { mailer: Some(link), mut signals, .. } = ended else { return };
+    fds::detach_standard(&[0, 1]);
+    process::close_all_but(&[link.fd(), signals.fd()]);
+    let fd = signals.fd();
+    let waited = link.wait(bound, fd, &mut || signals.asks_to_end(), &mut |word| match word {
+        Word::Note(text) => ui.note(&text),
+        Word::Trouble(text) => ui.trouble(&text),
+        Word::Summary(text) => ui.block(&text),
+        Word::Done => {}
+    });
+    // What the descriptors' owners would close has been closed above.
+    std::mem::forget(signals);
+    match waited {
+        Waited::Done => {}
+        Waited::TimeOver | Waited::Interrupted => ui.note(
+            "the mail is still under way in the background; `notify-done outbox list` shows what became of it,\n\
+             `notify-done outbox flush` sends what is left",
+        ),
+        Waited::Died => ui.trouble(
+            "the process that mails ended early; `notify-done outbox flush` sends what it had kept",
+        ),
+    }
+}
+
+/// Findings that keep mail from going out, as one line each.
+pub fn unusable(loaded: &Loaded) -> Vec<String> {
+    loaded
+        .diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Unusable)
+        .map(|d| format!("{}: {}", d.place, d.message))
+        .collect()
+}
+
+/// Id of the last run under a root.
+pub fn last_run(roots: &[PathBuf]) -> Option<(PathBuf, OsString)> {
+    let runs = roots.iter().flat_map(|root| {
+        let entries = std::fs::read_dir(root.join("runs")).ok();
+        entries.into_iter().flatten().flatten().map(move |entry| (root.clone(), entry.file_name()))
+    });
+    runs.max_by(|(_, a), (_, b)| a.cmp(b))
+}

@@ -1,0 +1,8 @@
+//! One file per command: the only wiring of the stages.
+
+pub mod common;
+pub mod notice;
+pub mod outbox;
+pub mod pipe;
+pub mod preview;
+pub mod run;

@@ -1,0 +1,57 @@
+//! `… | notify-done pipe`.
+
+use std::path::Path;
+
+use super::common::{self, Context};
+use super::{notice, run};
+use crate::cli::PipeArgs;
+use crate::error::{Error, Kind, Result};
+use crate::exit::Exit;
+use crate::run::facts::{End, Origin};
+use crate::run::piped::{self, Request};
+use crate::ui::Ui;
+
+/// Passes stdin to stdout, and mails at its end.
+///
+/// # Errors
+/// When nothing is piped in.
+pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
+    use std::io::IsTerminal;
+    if std::io::stdin().is_terminal() || crate::sys::inherited::was_closed(0) {
+        return Err(Error::new(Kind::Usage, "`notify-done pipe` reads a pipe, and nothing is piped in")
+            .hint("make 2>&1 | notify-done pipe --title build")
+            .hint("or wrap the command, which also gives its exit status: notify-done -- make"));
+    }
+    let mut context = Context::new(&args.mail.common, args.mail.overrides());
+    let loaded = context.load();
+    loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
+    let start = common::start_of(Origin::Pipe, &args.mail);
+    let folder = context.make_run_folder(&start.id, ui);
+    let policy = common::policy(&loaded.settings.notify, ui);
+    let wait = common::wait_bound(loaded.settings.notify.wait, ui);
+    let status = || match (args.status, &args.status_file) {
+        (Some(code), _) => End::Reported { code },
+        (None, Some(file)) => status_from(file).unwrap_or_else(|error| {
+            ui.error(&error);
+            End::Unknown
+        }),
+        (None, None) => End::Unknown,
+    };
+    let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
+    let ended = piped::run(&Request { start, folder, policy, status: &status }, &mut job)?;
+    Ok(run::finish(ended, wait, ui))
+}
+
+fn status_from(file: &Path) -> Result<End> {
+    let name = file.display();
+    let cannot = |cause: String| {
+        Error::new(Kind::Config, format!("no exit code in {name}"))
+            .because(cause)
+            .hint("write it there before the pipe closes: (make; echo $? >st) 2>&1 | notify-done pipe --status-file st")
+    };
+    let text = std::fs::read_to_string(file).map_err(|e| cannot(e.to_string()))?;
+    match text.trim().parse() {
+        Ok(code @ 0..=255) => Ok(End::Reported { code }),
+        _ => Err(cannot(format!("`{}` is not a number from 0 to 255", text.trim().chars().take(40).collect::<String>()))),
+    }
+}

@@ -1,0 +1,78 @@
+//! `notify-done [OPTIONS] -- COMMAND [ARG…]`.
+
+use std::ffi::{OsStr, OsString};
+
+use super::common::{self, Context};
+use super::notice;
+use crate::cli::RunArgs;
+use crate::error::{Error, Kind, Result};
+use crate::exit::{self, Exit};
+use crate::run::facts::{End, Origin};
+use crate::run::front::{self, Ended, Request};
+use crate::sys::process::ExecImage;
+use crate::ui::Ui;
+
+/// Runs the command; its status becomes ours.
+///
+/// # Errors
+/// Only before the command was started.
+pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
+    if std::env::var_os("NOTIFY_DONE").is_some_and(|v| v == "off") {
+        return exec_only(command, ui);
+    }
+    let mut context = Context::new(&args.mail.common, args.mail.overrides());
+    let loaded = context.load();
+    loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
+    if args.strict && (!loaded.diagnostics.is_empty() || !context.diagnostics.is_empty()) {
+        return Err(Error::new(Kind::Config, "the command was not started: --strict, and the settings have a mistake"));
+    }
+    let argv = command.iter().map(|arg| common::text_of(arg)).collect();
+    let start = common::start_of(Origin::Command { argv }, &args.mail);
+    let folder = context.make_run_folder(&start.id, ui);
+    let image = image(command, &context.code_variables(&loaded.settings), Some(&start.id.0))?;
+    let policy = common::policy(&loaded.settings.notify, ui);
+    let wait = common::wait_bound(loaded.settings.notify.wait, ui);
+    let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
+    let request = Request { start, image, pty: args.pty.into(), folder, policy };
+    let ended = front::run(request, &mut job)?;
+    if let End::NotStarted { errno } = ended.end {
+        ui.error(&not_started(command, errno));
+    }
+    Ok(finish(ended, wait, ui))
+}
+
+/// Waits for the mail within the bound, and maps the end.
+pub fn finish(ended: Ended, wait: std::time::Duration, ui: &Ui) -> Exit {
+    let exit = exit::for_end(ended.end);
+    common::wait_for_mailer(ended, wait, ui);
+    exit
+}
+
+fn image(command: &[OsString], remove: &[String], run: Option<&str>) -> Result<ExecImage> {
+    let set: Vec<(&str, &OsStr)> = run.iter().map(|id| ("NOTIFY_DONE_RUN", OsStr::new(*id))).collect();
+    ExecImage::new(command, remove, &set).map_err(|e| Error::new(Kind::Setup, "can't pass the arguments on").because(e))
+}
+
+/// `NOTIFY_DONE=off`: as if we weren't there.
+fn exec_only(command: &[OsString], ui: &Ui) -> Result<Exit> {
+    let image = image(command, &[], None)?;
+    crate::sys::process::restore_sigpipe();
+    let errno = image.exec() as i32;
+    ui.error(&not_started(command, errno));
+    Ok(exit::for_end(End::NotStarted { errno }))
+}
+
+fn not_started(command: &[OsString], errno: i32) -> Error {
+    let name = command.first().map(|c| common::text_of(c)).unwrap_or_default();
+    let error = Error::new(Kind::Setup, format!("can't run `{name}`"))
+        .because(std::io::Error::from_raw_os_error(errno));
+    if errno != libc::ENOENT {
+        return error.hint("is it a program, and executable (`chmod +x`)? A script needs its `#!` line right");
+    }
+    let line = name.contains(char::is_whitespace) || name.contains(['|', '&', ';', '>']);
+    if line {
+        error.hint(format!("a whole line of shell goes to a shell: notify-done -- sh -c '{name}'"))
+    } else {
+        error.hint("aliases, shell functions and lines like `a && b` need a shell: notify-done -- sh -c 'a && b'")
+    }
+}

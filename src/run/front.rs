@@ -1,0 +1,254 @@
+//! The front: the shell's job. It passes signals on, stops and goes on with the command, and takes
+//! the supervisor's place if that is killed.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use nix::unistd::Pid;
+
+use super::facts::{End, RunStart};
+use super::link::{self, Message};
+use super::mailer::{Job, Link, Policy, Teller, Word};
+use super::pump::Pump;
+use super::supervisor::{self, Mailing, Role, Run};
+use super::wiring::{Channel, PtyMode, Wiring, copy_window_size};
+use crate::error::{Error, Kind, Result};
+use crate::spool::writer::SpoolWriter;
+use crate::sys::clock::Mark;
+use crate::sys::fds;
+use crate::sys::process::{self, ExecImage, Fork, PidFd, SignalState};
+use crate::sys::shared::SharedBoard;
+
+/// What a run needs to know beforehand.
+#[derive(Debug)]
+pub struct Request {
+    pub start: RunStart,
+    pub image: ExecImage,
+    pub pty: PtyMode,
+    /// The run's folder, made; None: nowhere to write, the command runs all the same.
+    pub folder: Option<PathBuf>,
+    pub policy: Policy,
+}
+
+/// How the front's part of the run ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub end: End,
+    /// Where the mailer can be heard, if one is at work.
+    pub mailer: Option<Link>,
+    /// For the wait that follows: INT, TERM and HUP arrive here.
+    pub signals: Forwarder,
+}
+
+/// Runs the command. Returns in the front only, when the command has ended and every byte that it
+/// wrote is delivered.
+///
+/// # Errors
+/// `Setup` when processes or pipes can't be had: no command ran then.
+pub fn run<'a>(request: Request, job: &'a mut Job<'a>) -> Result<Ended> {
+    let Request { start, image, pty, folder, policy } = request;
+    let clock = Mark::now();
+    let watched = process::watched_set();
+    let signals = SignalState::take_over(&watched).map_err(|e| setup("block signals", &e))?;
+    if nix::sys::prctl::set_child_subreaper(true).is_err() {
+        // Before Linux 3.4: if the supervisor is killed, its status is lost; all else works.
+    }
+    let signal_fd = SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+        .map_err(|e| setup("watch signals", &e.into()))?;
+    let mut wiring = Wiring::plan(pty).map_err(|e| setup("open pipes for the command's output", &e))?;
+    let channels = std::mem::take(&mut wiring.channels);
+    let spool = match &folder {
+        // A spool that can't be made is said in the mail: the command must run.
+        Some(folder) if !channels.is_empty() => SpoolWriter::create(folder, clock).ok(),
+        _ => None,
+    };
+    let board = SharedBoard::new().map_err(|e| setup("share memory", &e))?;
+    let (ours, theirs) = link::pair().map_err(|e| setup("open a socket", &e))?;
+    let (words_in, words_out) = fds::pipe().map_err(|e| setup("open a pipe", &e))?;
+    let pump = Pump::new(channels, spool, board.board());
+    let mut run =
+        Run { start, clock, folder, board, signals, pump, wiring, policy, job, words: Some(words_out) };
+    match process::fork().map_err(|e| setup("fork", &e))? {
+        Fork::Child => {
+            drop(ours);
+            supervisor::supervise(run, &image, &theirs)
+        }
+        Fork::Parent(supervisor) => {
+            drop(theirs);
+            run.wiring.command_ends.clear();
+            let mut forwarder = Forwarder::new(signal_fd);
+            let (end, mailing) = watch(&mut run, &mut forwarder, supervisor, &ours);
+            let mailer = (mailing != Mailing::NotDue).then(|| Link::new(words_in));
+            if let (Mailing::Here(facts), Some(words)) = (mailing, run.words.take()) {
+                // Not one process more to be had: the mail is made here, its words heard after it.
+                let mut teller = Teller::new(words);
+                (run.job)(&facts, &mut teller);
+                teller.say(&Word::Done);
+            }
+            Ok(Ended { end, mailer, signals: forwarder })
+        }
+    }
+}
+
+fn setup(what: &str, e: &io::Error) -> Error {
+    Error::new(Kind::Setup, format!("can't {what}"))
+        .because(e)
+        .hint("the command was not started; `ulimit -a` shows the limits of this shell")
+}
+
+/// The front's loop while the supervisor lives; its successor when that dies.
+fn watch(run: &mut Run<'_>, forwarder: &mut Forwarder, supervisor: Pid, link: &OwnedFd) -> (End, Mailing) {
+    loop {
+        let mut fds = [forwarder.fd(), link.as_raw_fd()].map(|fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        });
+        if process::poll(&mut fds, None).is_err() {
+            continue;
+        }
+        if fds[0].revents != 0 {
+            forwarder.know(run.board.board().command.load(Ordering::Acquire));
+            forwarder.handle_all(&run.pump.channels);
+            process::reap_others(supervisor);
+        }
+        if fds[1].revents == 0 {
+            continue;
+        }
+        match link::hear(link.as_fd()) {
+            Ok(Some(Message::Started)) => forwarder.know(run.board.board().command.load(Ordering::Acquire)),
+            Ok(Some(Message::Stopped { .. })) => forwarder.command_stopped(),
+            Ok(Some(Message::Continued)) => forwarder.command_continued(),
+            Ok(Some(Message::ReaderGone { channel })) => {
+                if let Some(channel) = run.pump.channels.get_mut(channel) {
+                    channel.source = None;
+                    channel.sink = None;
+                }
+            }
+            Ok(Some(Message::Ended { end, mailer })) => {
+                wait_for(supervisor);
+                return (end, if mailer { Mailing::Forked } else { Mailing::NotDue });
+            }
+            Ok(None) => {
+                wait_for(supervisor);
+                return take_over(run, forwarder);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// So that the shell's `time` counts what the command used: times of children are added up when
+/// they are waited for.
+fn wait_for(child: Pid) {
+    while matches!(nix::sys::wait::waitpid(child, None), Err(nix::errno::Errno::EINTR)) {}
+}
+
+/// The supervisor was killed: the kernel has given us the command, we go on where it was.
+fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder) -> (End, Mailing) {
+    let command = run.board.board().command.load(Ordering::Acquire);
+    if command == 0 {
+        return (End::NotStarted { errno: libc::ECHILD }, Mailing::NotDue);
+    }
+    forwarder.know(command);
+    let ended = supervisor::see_through(run, &mut Role::Front(forwarder));
+    let mailing = supervisor::conclude(run, ended, None);
+    (ended.0, mailing)
+}
+
+/// Passes on to the command what was sent to us alone.
+#[derive(Debug)]
+pub struct Forwarder {
+    signals: SignalFd,
+    command: Option<Pid>,
+    handle: Option<PidFd>,
+    stopped: bool,
+}
+
+impl Forwarder {
+    pub fn new(signals: SignalFd) -> Self {
+        Self { signals, command: None, handle: None, stopped: false }
+    }
+
+    pub fn fd(&self) -> i32 {
+        self.signals.as_raw_fd()
+    }
+
+    fn know(&mut self, command: i32) {
+        if self.command.is_none() && command > 0 {
+            let pid = Pid::from_raw(command);
+            self.command = Some(pid);
+            // A descriptor, so that a signal never hits a stranger that got the number later.
+            self.handle = PidFd::open(pid).ok();
+        }
+    }
+
+    /// The command has stopped: we stop as well, so that the shell gets its prompt. SIGSTOP, since
+    /// a TSTP of our own would be thrown away in an orphaned process group.
+    pub fn command_stopped(&mut self) {
+        self.stopped = true;
+        if process::send_signal(nix::unistd::getpid(), libc::SIGSTOP).is_err() {}
+    }
+
+    pub fn command_continued(&mut self) {
+        self.stopped = false;
+    }
+
+    /// Takes all signals that wait and passes on what is the command's.
+    pub fn handle_all(&mut self, channels: &[Channel]) {
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            self.handle(&info, channels);
+        }
+    }
+
+    /// After the end of the run: did someone ask us to end the wait?
+    pub fn asks_to_end(&mut self) -> bool {
+        let mut asked = false;
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            let signal = i32::try_from(info.ssi_signo).unwrap_or(0);
+            asked |= matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT);
+        }
+        asked
+    }
+
+    fn handle(&mut self, info: &siginfo, channels: &[Channel]) {
+        let signal = i32::try_from(info.ssi_signo).unwrap_or(0);
+        let sender = i32::try_from(info.ssi_pid).unwrap_or(0);
+        // The kernel's own (from the terminal) reached the whole group, the command too.
+        let from_kernel = info.ssi_code > 0;
+        if signal == libc::SIGCHLD || sender == nix::unistd::getpid().as_raw() {
+            return;
+        }
+        if signal == libc::SIGWINCH && from_kernel {
+            self.window_changed(channels);
+        }
+        let own_echo = self.command.is_some_and(|c| c.as_raw() == sender && sender != 0);
+        // A shell's `fg` continues the whole group; only a stopped command needs ours.
+        let needless = signal == libc::SIGCONT && !self.stopped;
+        if from_kernel || own_echo || needless {
+            return;
+        }
+        if let Some(handle) = &self.handle
+            && handle.send(signal).is_err()
+        {
+            // It has ended meanwhile.
+        }
+    }
+
+    /// The terminal told the command before us, when the pseudo-terminal still had the old size:
+    /// copy it, then tell the foreground group once more.
+    fn window_changed(&self, channels: &[Channel]) {
+        copy_window_size(channels);
+        let Some(terminal) = channels.iter().find(|c| c.terminal).and_then(|c| c.sink.as_ref()) else {
+            return;
+        };
+        if let Ok(group) = nix::unistd::tcgetpgrp(fds::borrow(terminal.as_raw()))
+            && nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGWINCH).is_err()
+        {
+            // The group has ended meanwhile.
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The mailer: the forked process that makes and sends the mail, and the pipe on which it tells
+//! the front how that goes.
+//!
+//! The front prints what the mailer says; once the front has stopped waiting, nobody reads, and
+//! the mailer goes on in silence. What it does is handed in: `run/` knows nothing of mail.
+
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::{End, Outcome, RunFacts};
+use crate::config::On;
+use crate::sys::clock::Mark;
+use crate::sys::{fds, process};
+
+/// When a mail is made at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    pub on: On,
+    pub min_duration: Duration,
+    /// Someone is looking at the terminal: a command that can't even start is told there, and
+    /// needs no mail.
+    pub watched: bool,
+}
+
+impl Policy {
+    pub fn wants(&self, end: End, duration: Duration) -> bool {
+        if self.watched && matches!(end, End::NotStarted { .. }) {
+            return false;
+        }
+        let by_outcome = match (self.on, end.outcome()) {
+            (On::Always, _) | (On::Failure, Outcome::Failure) | (On::Success, Outcome::Success) => true,
+            // Unknown (a pipe without a status) counts as an end of either kind: better one mail
+            // too many.
+            (_, Outcome::Unknown) => true,
+            (On::Failure, Outcome::Success) | (On::Success, Outcome::Failure) => false,
+        };
+        by_outcome && duration >= self.min_duration
+    }
+}
+
+/// A word of the mailer's, for the terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Word {
+    /// All is well; shown where someone looks.
+    Note(String),
+    /// Something is wrong or wants doing; always shown.
+    Trouble(String),
+    /// The summary of the run, shown as it is.
+    Summary(String),
+    /// The first try is over; the front need not wait longer.
+    Done,
+}
+
+/// What the mailer does: makes the mail of these facts and sends it.
+pub type Job<'a> = dyn FnMut(&RunFacts, &mut Teller) + 'a;
+
+/// The mailer's end of the pipe.
+#[derive(Debug)]
+pub struct Teller(Option<std::fs::File>);
+
+impl Teller {
+    pub fn new(pipe: OwnedFd) -> Self {
+        Self(Some(pipe.into()))
+    }
+
+    /// One that nobody hears.
+    pub fn silent() -> Self {
+        Self(None)
+    }
+
+    /// Says a word; that the front has gone is no error.
+    pub fn say(&mut self, word: &Word) {
+        let Some(pipe) = &mut self.0 else { return };
+        let mut line = serde_json::to_vec(word).expect("words are strings");
+        line.push(b'\n');
+        if pipe.write_all(&line).is_err() {
+            self.0 = None;
+        }
+    }
+}
+
+/// Forks the mailer. Returns in the parent only.
+///
+/// # Errors
+/// When fork fails (the user's limit of processes): nothing was done.
+pub fn fork_mailer(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) -> io::Result<()> {
+    if let process::Fork::Parent(_) = process::fork()? {
+        return Ok(());
+    }
+    work(job, facts, pipe);
+    process::leave(0)
+}
+
+/// The mailer's work in this process: away from the caller's session and descriptors first.
+pub fn work(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) {
+    // EPERM where we already lead a session: then we are where we want to be.
+    if nix::unistd::setsid().is_err() {}
+    fds::detach_standard(&[0, 1, 2]);
+    process::close_all_but(&[pipe.as_raw_fd()]);
+    process::default_signals();
+    let mut teller = pipe.try_clone().map_or_else(|_| Teller::silent(), Teller::new);
+    job(facts, &mut teller);
+    teller.say(&Word::Done);
+}
+
+/// How waiting for the mailer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// Its first try is over.
+    Done,
+    /// It goes on without us.
+    TimeOver,
+    /// A signal ended the wait.
+    Interrupted,
+    /// It ended without saying so: killed, or a bug of ours.
+    Died,
+}
+
+/// The front's end of the pipe.
+#[derive(Debug)]
+pub struct Link {
+    pipe: OwnedFd,
+    unread: Vec<u8>,
+}
+
+impl Link {
+    pub fn new(pipe: OwnedFd) -> Self {
+        Self { pipe, unread: Vec::new() }
+    }
+
+    pub fn fd(&self) -> i32 {
+        self.pipe.as_raw_fd()
+    }
+
+    /// Hears the mailer for at most `bound`. `interrupted` is asked when `signals` (a descriptor)
+    /// has something to read.
+    pub fn wait(
+        mut self,
+        bound: Duration,
+        signals: i32,
+        interrupted: &mut dyn FnMut() -> bool,
+        hear: &mut dyn FnMut(Word),
+    ) -> Waited {
+        let since = Mark::now();
+        loop {
+            let left = bound.saturating_sub(since.elapsed());
+            let mut fds =
+                [self.fd(), signals].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+            if process::poll(&mut fds, Some(left)).is_err() {
+                return Waited::TimeOver;
+            }
+            if fds[0].revents != 0 {
+                match self.hear_some(hear) {
+                    Heard::Words => {}
+                    Heard::Done => return Waited::Done,
+                    Heard::End => return Waited::Died,
+                }
+            } else if fds[1].revents != 0 && interrupted() {
+                return Waited::Interrupted;
+            } else if left.is_zero() {
+                return Waited::TimeOver;
+            }
+        }
+    }
+
+    fn hear_some(&mut self, hear: &mut dyn FnMut(Word)) -> Heard {
+        let mut bytes = [0; 4096];
+        match nix::unistd::read(&self.pipe, &mut bytes) {
+            Ok(0) => return Heard::End,
+            Ok(n) => self.unread.extend_from_slice(&bytes[..n]),
+            Err(nix::errno::Errno::EINTR) => return Heard::Words,
+            Err(_) => return Heard::End,
+        }
+        while let Some(end) = self.unread.iter().position(|&b| b == b'\n') {
+            let line: Vec<u8> = self.unread.drain(..=end).collect();
+            match serde_json::from_slice(&line) {
+                Ok(Word::Done) => return Heard::Done,
+                Ok(word) => hear(word),
+                Err(_) => return Heard::End,
+            }
+        }
+        Heard::Words
+    }
+}
+
+enum Heard {
+    Words,
+    Done,
+    End,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK: End = End::Exited { code: 0 };
+    const BAD: End = End::Exited { code: 3 };
+
+    fn policy(on: On) -> Policy {
+        Policy { on, min_duration: Duration::ZERO, watched: true }
+    }
+
+    #[test]
+    fn on_decides_by_outcome_and_unknown_always_speaks() {
+        let second = Duration::from_secs(1);
+        assert!(policy(On::Always).wants(OK, second) && policy(On::Always).wants(BAD, second));
+        assert!(!policy(On::Failure).wants(OK, second) && policy(On::Failure).wants(BAD, second));
+        assert!(policy(On::Success).wants(OK, second) && !policy(On::Success).wants(BAD, second));
+        assert!(policy(On::Failure).wants(End::Unknown, second));
+    }
+
+    #[test]
+    fn a_short_run_is_no_news_and_a_typo_only_where_nobody_looks() {
+        let long = Policy { min_duration: Duration::from_secs(60), ..policy(On::Always) };
+        assert!(!long.wants(BAD, Duration::from_secs(59)));
+        assert!(long.wants(BAD, Duration::from_secs(60)));
+        let typo = End::NotStarted { errno: libc::ENOENT };
+        assert!(!policy(On::Always).wants(typo, Duration::ZERO));
+        assert!(Policy { watched: false, ..policy(On::Always) }.wants(typo, Duration::ZERO));
+    }
+
+    #[test]
+    fn words_arrive_whole_and_a_death_is_told_from_an_end() {
+        let (read, write) = fds::pipe().unwrap();
+        let mut teller = Teller::new(write);
+        let long = "长".repeat(3000);
+        teller.say(&Word::Note(long.clone()));
+        teller.say(&Word::Done);
+        let mut heard = Vec::new();
+        let waited =
+            Link::new(read).wait(Duration::from_secs(5), -1, &mut || false, &mut |word| heard.push(word));
+        assert_eq!((waited, heard), (Waited::Done, vec![Word::Note(long)]));
+
+        let (read, write) = fds::pipe().unwrap();
+        drop(write);
+        let waited = Link::new(read).wait(Duration::from_secs(5), -1, &mut || false, &mut |_| {});
+        assert_eq!(waited, Waited::Died);
+    }
+}

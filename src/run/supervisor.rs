@@ -1,0 +1,322 @@
+//! The supervisor: parent of the command, pumps its output, waits for it, and starts the mailer.
+//! Also the front's second life: if the supervisor is killed, the front runs the same code.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
+
+use super::facts::{End, LogPart, PartTrouble, RunFacts, RunStart, Usage};
+use super::front::Forwarder;
+use super::link::{self, Message};
+use super::mailer::{self, Job, Policy};
+use super::pump::Pump;
+use super::record::{FILE, RunRecord};
+use super::wiring::{OwnFile, Wiring, spool_holds};
+use crate::spool::writer::SpoolWriter;
+use crate::sys::clock::{self, Mark};
+use crate::sys::fds;
+use crate::sys::fs::{Durability, replace};
+use crate::sys::process::{self, Change, ExecImage, Fork, SignalState};
+use crate::sys::shared::SharedBoard;
+
+/// The run's record is on the disk, synced, this long after the start; a shorter run has its end
+/// on record instead. (The promise is a second.)
+const RECORD_AFTER: Duration = Duration::from_millis(500);
+/// A pseudo-terminal hands its bytes on through a kernel worker, so "nothing there" is believed
+/// only after this long.
+const TERMINAL_SETTLES: Duration = Duration::from_millis(20);
+
+/// A run under way: what front and supervisor both hold.
+pub struct Run<'a> {
+    pub start: RunStart,
+    pub clock: Mark,
+    /// `state/runs/<id>`; None when no place could be written.
+    pub folder: Option<PathBuf>,
+    pub board: SharedBoard,
+    pub signals: SignalState,
+    pub pump: Pump,
+    pub wiring: Wiring,
+    pub policy: Policy,
+    pub job: &'a mut Job<'a>,
+    /// The mailer's words to the front.
+    pub words: Option<OwnedFd>,
+}
+
+/// Who runs the code.
+pub enum Role<'a> {
+    Supervisor {
+        front: &'a OwnedFd,
+    },
+    /// The supervisor was killed; signals are the front's to pass on meanwhile.
+    Front(&'a mut Forwarder),
+}
+
+/// Forks the command, leaves the front's session, and sees the run through. In the forked
+/// supervisor; never returns.
+pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
+    let started = start_command(&mut run, image);
+    // Only now: C stays in the front's session and group, we outlive them.
+    if nix::unistd::setsid().is_err() {}
+    if nix::unistd::chdir("/").is_err() {}
+    fds::detach_standard(&[0, 1, 2]);
+    let end = match started {
+        Ok(()) => {
+            link::tell(front.as_fd(), Message::Started);
+            keep_only(&run, &[front.as_raw_fd()]);
+            see_through(&mut run, &mut Role::Supervisor { front })
+        }
+        Err(errno) => (End::NotStarted { errno: errno as i32 }, None),
+    };
+    let mailing = conclude(&mut run, end, Some(front));
+    link::tell(front.as_fd(), Message::Ended { end: end.0, mailer: mailing != Mailing::NotDue });
+    if let Mailing::Here(facts) = mailing
+        && let Some(words) = run.words.take()
+    {
+        mailer::work(run.job, &facts, &words);
+    }
+    process::leave(0)
+}
+
+/// The command's process, up to its exec. What exec said comes over a pipe that closes on exec.
+fn start_command(run: &mut Run<'_>, image: &ExecImage) -> Result<(), Errno> {
+    let failed = |e: io::Error| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO));
+    let (verdict, tell_verdict) = fds::pipe().map_err(failed)?;
+    let pid = match process::fork().map_err(failed)? {
+        Fork::Child => {
+            run.board.board().command.store(nix::unistd::getpid().as_raw(), Ordering::Release);
+            run.wiring.install();
+            run.signals.give_back();
+            let errno = image.exec();
+            let told = nix::unistd::write(&tell_verdict, &(errno as i32).to_ne_bytes());
+            debug_assert!(told.is_ok(), "the supervisor reads until we are gone");
+            process::leave(if errno == Errno::ENOENT { 127 } else { 126 });
+        }
+        Fork::Parent(pid) => pid,
+    };
+    run.board.board().command.store(pid.as_raw(), Ordering::Release);
+    run.wiring.command_ends.clear();
+    drop(tell_verdict);
+    let mut errno = [0; 4];
+    loop {
+        match nix::unistd::read(&verdict, &mut errno) {
+            Ok(4) => {
+                // Reaps the process that couldn't become the command.
+                if nix::sys::wait::waitpid(pid, None).is_err() {}
+                return Err(Errno::from_raw(i32::from_ne_bytes(errno)));
+            }
+            Err(Errno::EINTR) => {}
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// A kept descriptor of the caller's would hold a lock or a pipe open for as long as we live.
+fn keep_only(run: &Run<'_>, also: &[i32]) {
+    let mut keep = also.to_vec();
+    keep.extend(run.words.as_ref().map(AsRawFd::as_raw_fd));
+    for channel in &run.pump.channels {
+        keep.extend(channel.source.as_ref().map(AsRawFd::as_raw_fd));
+        keep.extend(channel.sink.as_ref().map(fds::Sink::as_raw));
+    }
+    keep.extend(run.pump.spool.iter().flat_map(SpoolWriter::fds));
+    keep.extend(run.wiring.own_files.iter().map(OwnFile::fd));
+    process::close_all_but(&keep);
+}
+
+/// Pumps until the command has ended and all that it wrote before is delivered.
+pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage>) {
+    let command = Pid::from_raw(run.board.board().command.load(Ordering::Acquire));
+    let own_signals = match role {
+        // Nobody else waits for our children, so failing here leaves nothing to fall back on.
+        Role::Supervisor { .. } => SignalFd::with_flags(&process::child_set(), flags()).ok(),
+        Role::Front(_) => None,
+    };
+    let mut end = None;
+    let mut recorded = run.folder.is_none();
+    run.pump.catch_up();
+    loop {
+        if end.is_none() {
+            end = check_command(command, role);
+        }
+        let elapsed = run.clock.elapsed();
+        if !recorded && end.is_none() && elapsed >= RECORD_AFTER {
+            record_durably(run);
+            recorded = true;
+        }
+        let timeout = match end {
+            Some(_) if !run.pump.all_delivered() => None,
+            Some(_) if run.pump.has_open_terminal() => Some(TERMINAL_SETTLES),
+            Some(_) => Some(Duration::ZERO),
+            None if !recorded => Some(RECORD_AFTER.saturating_sub(elapsed)),
+            None => None,
+        };
+        let signal_fd = match role {
+            Role::Supervisor { .. } => own_signals.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+            Role::Front(forwarder) => forwarder.fd(),
+        };
+        let mut fds = vec![libc::pollfd { fd: signal_fd, events: libc::POLLIN, revents: 0 }];
+        fds.extend(run.pump.interests());
+        if process::poll(&mut fds, timeout).is_err() {
+            continue;
+        }
+        if fds[0].revents != 0 {
+            take_signals(run, role, own_signals.as_ref());
+            process::reap_others(command);
+        }
+        let moved = turn_all(run, role, &fds[1..]);
+        if let Some(end) = end
+            && !moved
+            && fds[0].revents == 0
+            && run.pump.all_delivered()
+        {
+            return end;
+        }
+    }
+}
+
+fn flags() -> SfdFlags {
+    SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC
+}
+
+fn take_signals(run: &Run<'_>, role: &mut Role<'_>, own: Option<&SignalFd>) {
+    match role {
+        Role::Supervisor { .. } => while own.is_some_and(|fd| matches!(fd.read_signal(), Ok(Some(_)))) {},
+        Role::Front(forwarder) => forwarder.handle_all(&run.pump.channels),
+    }
+}
+
+fn turn_all(run: &mut Run<'_>, role: &Role<'_>, ready: &[libc::pollfd]) -> bool {
+    let mut moved = false;
+    for (channel, fd) in ready.iter().enumerate().filter(|(_, fd)| fd.revents != 0) {
+        debug_assert!(fd.fd >= 0);
+        let turn = run.pump.turn(channel);
+        moved |= turn.moved;
+        if let (Some(channel), Role::Supervisor { front }) = (turn.reader_gone, role) {
+            link::tell(front.as_fd(), Message::ReaderGone { channel });
+        }
+    }
+    moved
+}
+
+fn check_command(command: Pid, role: &mut Role<'_>) -> Option<(End, Option<Usage>)> {
+    let told = |usage: process::Rusage| {
+        Some(Usage { user: usage.user, system: usage.system, peak_rss: usage.peak_rss })
+    };
+    loop {
+        match process::check_child(command) {
+            Ok(Some(Change::Exited { code, usage })) => return Some((End::Exited { code }, told(usage))),
+            Ok(Some(Change::Signaled { signal, core_dumped, usage })) => {
+                return Some((End::Signaled { signal, core_dumped }, told(usage)));
+            }
+            Ok(Some(Change::Stopped { signal })) => match role {
+                Role::Supervisor { front } => link::tell(front.as_fd(), Message::Stopped { signal }),
+                Role::Front(forwarder) => forwarder.command_stopped(),
+            },
+            Ok(Some(Change::Continued)) => match role {
+                Role::Supervisor { front } => link::tell(front.as_fd(), Message::Continued),
+                Role::Front(forwarder) => forwarder.command_continued(),
+            },
+            Ok(None) => return None,
+            // It isn't our child: the supervisor had reaped it before it was killed.
+            Err(_) => return Some((End::Unknown, None)),
+        }
+    }
+}
+
+/// Syncing may take long, and must not hold the output up: a process of its own does it.
+fn record_durably(run: &Run<'_>) {
+    let Some(folder) = &run.folder else { return };
+    match process::fork() {
+        Ok(Fork::Child) => {
+            let written =
+                replace(&folder.join(FILE), &RunRecord::running(&run.start).to_json(), Durability::Synced);
+            process::leave(i32::from(written.is_err()))
+        }
+        Ok(Fork::Parent(_)) => {}
+        // No process to spare: the record that isn't synced yet stands.
+        Err(_) => {}
+    }
+}
+
+/// What became of the mail.
+#[derive(Debug, PartialEq)]
+pub enum Mailing {
+    NotDue,
+    Forked,
+    /// No process to spare: the caller does the mailer's work itself.
+    Here(Box<RunFacts>),
+}
+
+/// The end of the run: facts on record, the mailer and, where needed, the holder forked.
+pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Option<&OwnedFd>) -> Mailing {
+    let facts = RunFacts {
+        start: run.start.clone(),
+        ended: clock::now(),
+        duration: run.clock.elapsed(),
+        end,
+        usage,
+        log: log_parts(run),
+    };
+    if let Some(folder) = &run.folder
+        && replace(&folder.join(FILE), &RunRecord::ended(&facts).to_json(), Durability::Atomic).is_err()
+    {
+        // A full disk: the mailer has the facts in memory, and says what the disk said.
+    }
+    let mut mailing = Mailing::NotDue;
+    if run.policy.wants(end, facts.duration)
+        && let Some(words) = &run.words
+    {
+        mailing = match mailer::fork_mailer(run.job, &facts, words) {
+            Ok(()) => Mailing::Forked,
+            Err(_) => Mailing::Here(Box::new(facts)),
+        };
+    }
+    if !run.pump.finished() {
+        hold_on(run, front);
+    }
+    mailing
+}
+
+/// A grandchild still has the output: a process of its own passes on what it writes, so that the
+/// front can end as the command did.
+fn hold_on(run: &mut Run<'_>, front: Option<&OwnedFd>) {
+    if !matches!(process::fork(), Ok(Fork::Child)) {
+        return;
+    }
+    run.words = None;
+    if nix::unistd::setsid().is_err() {}
+    fds::detach_standard(&[0, 1, 2]);
+    keep_only(run, &[]);
+    debug_assert!(front.is_none_or(|fd| nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFD).is_err()));
+    while !run.pump.finished() {
+        let mut fds = run.pump.interests();
+        if process::poll(&mut fds, None).is_err() {
+            break;
+        }
+        for (channel, fd) in fds.iter().enumerate() {
+            if fd.revents != 0 {
+                run.pump.turn(channel);
+            }
+        }
+    }
+    process::leave(0)
+}
+
+fn log_parts(run: &Run<'_>) -> Vec<LogPart> {
+    let mut parts: Vec<LogPart> = run.wiring.own_files.iter().map(OwnFile::part).collect();
+    if let (Some(holds), Some(folder), Some(spool)) =
+        (spool_holds(&run.pump.channels), &run.folder, &run.pump.spool)
+    {
+        let gap = spool.gap();
+        let trouble = (gap.bytes > 0).then_some(PartTrouble::Gap { bytes: gap.bytes, errno: gap.errno });
+        let path = folder.join("log");
+        parts.push(LogPart { path, holds, start: 0, end: spool.len(), spooled: true, trouble });
+    }
+    parts
+}

@@ -1,0 +1,206 @@
+//! Decides, for standard output and error, how the command's output comes to us, by what the
+//! caller has put there:
+//!
+//! | the caller's | the command gets | the log is |
+//! |---|---|---|
+//! | regular file | the same description, untouched | the range of that file |
+//! | pipe, socket, /dev/null | a pipe | the spool |
+//! | terminal | a pseudo-terminal that is *not* the controlling one | the spool |
+//! | another device | the same, untouched | nothing |
+//! | closed | closed | nothing |
+//!
+//! Both on one description (`2>&1`, a terminal) stay on one, in the exact order of the writes.
+//!
+//! The pseudo-terminal is half of one on purpose: input and the controlling terminal stay real, so
+//! job control, Ctrl-C and password prompts work as without us, and no mode of the real terminal is
+//! ever changed. What it costs: `tcgetpgrp(1)` is ENOTTY.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use super::facts::{Holds, LogPart, PartTrouble};
+use crate::spool::index::Origin;
+use crate::sys::fds::{self, Kind, Sink};
+use crate::sys::inherited;
+
+/// May the command get a pseudo-terminal where the caller has a terminal?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PtyMode {
+    #[default]
+    Auto,
+    /// A pipe even then: the log has no escape sequences, the command sees no terminal.
+    Off,
+}
+
+/// What the command finds on descriptor 1 or 2.
+#[derive(Debug)]
+pub enum Route {
+    /// As the caller left it: closed, a regular file, a device.
+    Untouched,
+    /// Our pipe or pseudo-terminal; the number is the command's end.
+    Ours(RawFd),
+}
+
+/// A stream of output that passes through us.
+#[derive(Debug)]
+pub struct Channel {
+    pub origin: Origin,
+    /// Our end; None once it has ended.
+    pub source: Option<OwnedFd>,
+    pub sink: Option<Sink>,
+    pub terminal: bool,
+}
+
+/// A file of the caller's that the command writes itself.
+#[derive(Debug)]
+pub struct OwnFile {
+    holds: Holds,
+    path: PathBuf,
+    start: u64,
+    reader: File,
+}
+
+#[derive(Debug, Default)]
+pub struct Wiring {
+    pub routes: [Option<Route>; 2],
+    pub channels: Vec<Channel>,
+    /// The command's ends; both front and supervisor close them once it is forked.
+    pub command_ends: Vec<OwnedFd>,
+    pub own_files: Vec<OwnFile>,
+}
+
+impl Wiring {
+    /// Looks at 1 and 2 and opens what is needed.
+    ///
+    /// # Errors
+    /// When no pipe can be made (too many open files).
+    pub fn plan(pty: PtyMode) -> io::Result<Self> {
+        let mut wiring = Self::default();
+        let present = |fd: RawFd| (!inherited::was_closed(fd)).then(|| fds::borrow(fd));
+        let (out, err) = (present(1), present(2));
+        if let (Some(out), Some(err)) = (out, err)
+            && fds::same_description(out, err)
+        {
+            wiring.connect(out, Holds::Both, pty)?;
+            wiring.routes[1] = wiring.routes[0].as_ref().map(Route::again);
+            return Ok(wiring);
+        }
+        if let Some(out) = out {
+            wiring.connect(out, Holds::Stdout, pty)?;
+        }
+        if let Some(err) = err {
+            wiring.connect(err, Holds::Stderr, pty)?;
+        }
+        Ok(wiring)
+    }
+
+    fn connect(&mut self, fd: BorrowedFd<'_>, holds: Holds, pty: PtyMode) -> io::Result<()> {
+        let slot = usize::from(holds == Holds::Stderr);
+        let kind = fds::kind(fd)?;
+        if kind == Kind::Device {
+            self.routes[slot] = Some(Route::Untouched);
+            return Ok(());
+        }
+        if kind == Kind::Regular
+            && let Ok(own) = OwnFile::note(fd, holds)
+        {
+            self.own_files.push(own);
+            self.routes[slot] = Some(Route::Untouched);
+            return Ok(());
+        }
+        let as_terminal = kind == Kind::Terminal && pty == PtyMode::Auto;
+        let made = if as_terminal { fds::output_pty(fd).or_else(|_| fds::pipe()) } else { fds::pipe() };
+        let (source, command_end) = made?;
+        let origin = match holds {
+            Holds::Both => Origin::Merged,
+            Holds::Stdout => Origin::Stdout,
+            Holds::Stderr => Origin::Stderr,
+        };
+        let terminal = as_terminal && nix::unistd::isatty(&command_end).unwrap_or(false);
+        let sink = Some(Sink::open(fd, kind)?);
+        self.channels.push(Channel { origin, source: Some(source), sink, terminal });
+        self.routes[slot] = Some(Route::Ours(command_end.as_raw_fd()));
+        self.command_ends.push(command_end);
+        Ok(())
+    }
+
+    /// In the forked command: puts everything in its place.
+    pub fn install(&self) {
+        for (slot, route) in self.routes.iter().enumerate() {
+            if let (Some(Route::Ours(end)), Ok(slot)) = (route, RawFd::try_from(slot)) {
+                fds::install(*end, slot + 1);
+            }
+        }
+        for fd in (0..3).filter(|&fd| inherited::was_closed(fd)) {
+            fds::close(fd);
+        }
+    }
+}
+
+/// Gives the pseudo-terminals the size of the caller's terminal.
+pub fn copy_window_size(channels: &[Channel]) {
+    for channel in channels.iter().filter(|c| c.terminal) {
+        if let (Some(source), Some(sink)) = (&channel.source, &channel.sink)
+            && let Ok(size) = fds::window_size(fds::borrow(sink.as_raw()))
+            && fds::set_window_size(source.as_fd(), size).is_err()
+        {
+            // The terminal has hung up; the end of the run is near.
+        }
+    }
+}
+
+/// What the spool holds, if anything comes through us.
+pub fn spool_holds(channels: &[Channel]) -> Option<Holds> {
+    match channels {
+        [] => None,
+        [only] => Some(match only.origin {
+            Origin::Stdout => Holds::Stdout,
+            Origin::Stderr => Holds::Stderr,
+            Origin::Merged | Origin::Gap => Holds::Both,
+        }),
+        _ => Some(Holds::Both),
+    }
+}
+
+impl Route {
+    fn again(&self) -> Route {
+        match self {
+            Route::Untouched => Route::Untouched,
+            Route::Ours(fd) => Route::Ours(*fd),
+        }
+    }
+}
+
+impl OwnFile {
+    fn note(fd: BorrowedFd<'_>, holds: Holds) -> io::Result<Self> {
+        let reader = fds::reopen_for_reading(fd)?;
+        let path = fds::path_of(fd)?;
+        // A deleted file has no path to read back from ("/tmp/x (deleted)").
+        if !File::open(&path).is_ok_and(|named| fds::same_file(&named, &reader)) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(Self { holds, path, start: fds::write_position(fd)?, reader })
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.reader.as_raw_fd()
+    }
+
+    /// The part of the log that it is, once the command has ended.
+    pub fn part(&self) -> LogPart {
+        let end = self.reader.metadata().map_or(self.start, |meta| meta.size());
+        let same = File::open(&self.path).is_ok_and(|named| fds::same_file(&named, &self.reader));
+        let trouble = if !same {
+            Some(PartTrouble::Replaced)
+        } else if end < self.start {
+            Some(PartTrouble::Truncated)
+        } else {
+            None
+        };
+        let start = if end < self.start { 0 } else { self.start };
+        LogPart { path: self.path.clone(), holds: self.holds, start, end, spooled: false, trouble }
+    }
+}

@@ -1,0 +1,164 @@
+//! Reads the end of a log back, with the stream of each line. Reads a bounded number of bytes
+//! however long the log is.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::index::{HEADER, Origin, RECORD, Record, records};
+use super::tail::{RawLine, RawTail};
+use crate::report::model::Stream;
+use crate::run::facts::{Holds, LogPart};
+
+/// No more than this is read from the log's end, bytes.
+const WINDOW: u64 = 1024 * 1024;
+/// Of a longer line only the end is kept, bytes.
+const LINE: usize = 64 * 1024;
+
+/// The last `lines` lines of a part.
+///
+/// # Errors
+/// When the log can't be read; a missing or damaged index only costs the marks of the streams.
+pub fn tail(part: &LogPart, lines: usize) -> io::Result<RawTail> {
+    let file = File::open(&part.path)?;
+    let from = part.start.max(part.end.saturating_sub(WINDOW));
+    let bytes = read_range(&file, from, part.end)?;
+    let marks = if part.spooled && part.holds != Holds::Stderr {
+        marks_from(&part.path.with_file_name("index"), from).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let default = if part.holds == Holds::Stderr { Stream::Err } else { Stream::Out };
+    let mut all = split(&bytes, from, &marks, default);
+    let extra = all.len().saturating_sub(lines);
+    let kept: Vec<_> = all.drain(extra..).collect();
+    let first = kept.first().map_or(part.end, |(offset, _)| *offset);
+    Ok(RawTail {
+        holds: part.holds,
+        skipped_bytes: first - part.start,
+        lines: kept.into_iter().map(|(_, line)| line).collect(),
+    })
+}
+
+fn read_range(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or(0)];
+    let mut have = 0;
+    while have < bytes.len() {
+        match file.read_at(&mut bytes[have..], from + have as u64) {
+            Ok(0) => break, // shorter than it was: someone truncated it
+            Ok(n) => have += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(have);
+    Ok(bytes)
+}
+
+/// Splits at line ends; each line with its offset in the file and the stream of its first byte.
+fn split(bytes: &[u8], base: u64, marks: &[Record], default: Stream) -> Vec<(u64, RawLine)> {
+    let mut lines = Vec::new();
+    let mut offset = base;
+    for line in bytes.split_inclusive(|&b| b == b'\n') {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        let start = text.len().saturating_sub(LINE);
+        let stream = stream_at(marks, offset).unwrap_or(default);
+        lines.push((offset, RawLine { stream, bytes: text[start..].to_vec() }));
+        offset += line.len() as u64;
+    }
+    lines
+}
+
+fn stream_at(marks: &[Record], offset: u64) -> Option<Stream> {
+    let next = marks.partition_point(|mark| mark.offset <= offset);
+    marks[..next].iter().rev().find_map(|mark| match mark.origin {
+        Origin::Stdout | Origin::Merged => Some(Stream::Out),
+        Origin::Stderr => Some(Stream::Err),
+        Origin::Gap => None,
+    })
+}
+
+/// The records that matter from `offset` on: found by bisection, since the index of a long run
+/// may be large itself.
+fn marks_from(path: &Path, offset: u64) -> io::Result<Vec<Record>> {
+    let mut file = File::open(path)?;
+    let mut header = [0; HEADER.len()];
+    file.read_exact(&mut header)?;
+    if header != HEADER {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let count = file.metadata()?.len().saturating_sub(HEADER.len() as u64) / RECORD as u64;
+    let at = |n: u64| HEADER.len() as u64 + n * RECORD as u64;
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let mut record = [0; RECORD];
+        file.read_exact_at(&mut record, at(middle))?;
+        match Record::decode(record) {
+            Some(record) if record.offset <= offset => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    // Two before, since the last one may be a gap's mark.
+    file.seek(SeekFrom::Start(at(low.saturating_sub(2))))?;
+    // The window holds at most WINDOW bytes, so at most as many changes of stream.
+    let mut bytes = Vec::new();
+    file.take(2 * WINDOW * RECORD as u64).read_to_end(&mut bytes)?;
+    Ok(records(&bytes).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::writer::SpoolWriter;
+    use crate::sys::clock::Mark;
+
+    fn part(dir: &Path, end: u64) -> LogPart {
+        LogPart { path: dir.join("log"), holds: Holds::Both, start: 0, end, spooled: true, trouble: None }
+    }
+
+    #[test]
+    fn the_last_lines_come_with_their_streams() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = SpoolWriter::create(dir.path(), Mark::now()).unwrap();
+        for n in 0..1000 {
+            spool.append(Origin::Stdout, format!("out {n}\n").as_bytes());
+            spool.append(Origin::Stderr, format!("err {n}\n").as_bytes());
+        }
+        spool.append(Origin::Stdout, b"no line end");
+        let tail = tail(&part(dir.path(), spool.len()), 3).unwrap();
+        let seen: Vec<_> =
+            tail.lines.iter().map(|l| (l.stream, String::from_utf8_lossy(&l.bytes).into_owned())).collect();
+        assert_eq!(
+            seen,
+            [
+                (Stream::Out, "out 999".to_owned()),
+                (Stream::Err, "err 999".to_owned()),
+                (Stream::Out, "no line end".to_owned())
+            ]
+        );
+        assert_eq!(tail.skipped_bytes, spool.len() - "out 999\nerr 999\nno line end".len() as u64);
+    }
+
+    #[test]
+    fn a_log_beyond_the_window_still_marks_its_streams() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = SpoolWriter::create(dir.path(), Mark::now()).unwrap();
+        spool.append(Origin::Stdout, &vec![b'x'; 3 * 1024 * 1024]);
+        spool.append(Origin::Stderr, b"\nTraceback\n");
+        let tail = tail(&part(dir.path(), spool.len()), 2).unwrap();
+        assert_eq!(tail.lines[0].bytes.len(), LINE);
+        assert_eq!(tail.lines[0].stream, Stream::Out);
+        assert_eq!(tail.lines[1].stream, Stream::Err);
+    }
+
+    #[test]
+    fn a_truncated_log_and_a_missing_index_are_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("log"), b"a\nb\n").unwrap();
+        let tail = tail(&part(dir.path(), 100), 5).unwrap();
+        assert_eq!(tail.lines.len(), 2);
+    }
+}

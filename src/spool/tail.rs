@@ -1,0 +1,20 @@
+//! The end of a log as it was read back, before it is made into text. Pure.
+
+use crate::report::model::Stream;
+use crate::run::facts::Holds;
+
+/// The raw end of a part of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawTail {
+    pub holds: Holds,
+    /// Bytes of the part that stand before the first line here.
+    pub skipped_bytes: u64,
+    pub lines: Vec<RawLine>,
+}
+
+/// One line without its end; of a very long one only the end is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawLine {
+    pub stream: Stream,
+    pub bytes: Vec<u8>,
+}

@@ -1,0 +1,91 @@
+//! Files that survive a crash, and folders that only their owner can enter.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Makes `path` and what is missing above it, each 0700 whatever the umask says more.
+///
+/// # Errors
+/// When a part can't be made, or `path` is there but is not a folder of ours: another user's
+/// folder in a shared place (`/tmp`) is refused.
+pub fn private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let meta = std::fs::symlink_metadata(path)?;
+    let me = nix::unistd::geteuid();
+    if !meta.is_dir() || (meta.uid() != me.as_raw() && !me.is_root()) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
+    }
+    if meta.mode() & 0o077 != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
+    }
+    // A folder that is there already says nothing of a file system that became read-only.
+    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK)?;
+    Ok(())
+}
+
+/// Creates a file of mode 0600 that must not be there yet.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// How far a write has got when the call returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Readers see the old or the new file, never half of one; a power cut may take the new one.
+    Atomic,
+    /// The same, and it is on the disk: file and folder are synced.
+    Synced,
+}
+
+/// Replaces `path` by `content`: temporary file beside it, rename over it.
+pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+    let dir = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let temporary = dir.join(format!(".{name}.{}", super::ids::random_hex(8)));
+    let written = (|| {
+        let mut file = create_private(&temporary)?;
+        file.write_all(content)?;
+        if durability == Durability::Synced {
+            file.sync_all()?;
+        }
+        std::fs::rename(&temporary, path)
+    })();
+    if written.is_err() {
+        // The error that counts is the one above; a leftover of a few bytes is harmless.
+        drop(std::fs::remove_file(&temporary));
+        return written;
+    }
+    if durability == Durability::Synced {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replace_leaves_no_temporary_file_and_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.json");
+        replace(&path, b"one", Durability::Atomic).unwrap();
+        replace(&path, b"two", Durability::Synced).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn private_dir_tightens_a_folder_that_others_could_enter() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        private_dir(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        private_dir(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+    }
+}
