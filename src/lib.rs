@@ -1,6 +1,55 @@
+//! notify-done wraps a command so transparently that the command can't tell, keeps its whole output,
+//! and when it ends mails a summary with the full log through the user's own mailbox.
+//!
+//! # The way of the data
+//!
+//! ```text
+//! argv ─cli→ Cli ─config→ Settings ─run→ RunFacts + spool ─report→ Report ─render→ Rendered
+//!                                                                                     │
+//!   Verdict ←─deliver─ Entry ←─outbox─ body.mime ←─────────────mail──────────────────┘
+//! ```
+//!
+//! Data flows one way. A type belongs to the stage that makes it; the next stage imports only the
+//! pure files of the one before it. **P**ure files do no I/O and read no clock, environment or
+//! terminal; **e**ffects sit at the edge. `tests/architecture.rs` checks this.
+//!
+//! | room | | what for |
+//! |---|---|---|
+//! | [`app`] | E | picks the command, maps the outcome to an exit |
+//! | [`cli`] | P | the command line, exactly as typed |
+//! | [`commands`] | E | one file per command: the only wiring of stages. `notice` is what the mailer does |
+//! | [`config`] | | `file` `keys` `values` `merge` `provider` `secret` P: notify.toml, merged with environment and flags, provenance, presets · `load` `read_secret` E |
+//! | [`run`] | | `facts` `record` P: what is known of a run, `run.json` · `wiring` `front` `supervisor` `pump` `mailer` `link` `piped` E: the processes (see there) |
+//! | [`spool`] | | `index` `tail` P · `writer` `reader` E: the output on disk |
+//! | [`report`] | P | what is said of a run |
+//! | [`render`] | P | in which words: subject, text, HTML, terminal; en, zh |
+//! | [`mail`] | | `draft` `limits` P: headers, what fits · `compose` E: the MIME body, streamed |
+//! | [`outbox`] | | `entry` `schedule` P · `store` `drain` E: notices on disk, and sending what waits |
+//! | [`deliver`] | | `verdict` `diagnose` `replies` `ehlo` P: what a server's answer means · `smtp` `stream` `tls` E: one mail to one server |
+//! | [`sys`] | E | leaves: clock, ids, files, places, descriptors, processes; all `unsafe` is here |
+//! | [`ui`] | E | the only place that prints |
+//! | [`error`] [`exit`] | P | kind + cause + hints; the table of exit codes |
+//!
+//! # Decisions that shape it
+//!
+//! 1. **Processes**: the command stays in the shell's job, its parent does not ([`run`]).
+//! 2. **The job comes first.** No network, no sync, no secret before the command runs. A broken
+//!    config warns, and the job runs; notify.toml is read again when the mail is made.
+//! 3. **On disk before it is needed**: `state/runs/<id>/{run.json,log,index}`,
+//!    `state/outbox/{tmp,new,sending,held,sent,failed}/<id>/{entry.json,body.mime}`. Ids sort by
+//!    time, schemas carry a version.
+//! 4. **Late sender.** QQ and 163 demand that From is the login, so From, To and Subject are written
+//!    in front of the body when it is sent.
+//! 5. **Each try is the same path**: enqueue durably, then drain; the first try is no special case.
+//! 6. **The exit status is the command's**, whatever becomes of the mail.
+
+pub mod app;
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod deliver;
 pub mod error;
+pub mod exit;
 pub mod mail;
 pub mod outbox;
 pub mod render;
@@ -8,6 +57,4 @@ pub mod report;
 pub mod run;
 pub mod spool;
 pub mod sys;
-pub mod app {
-    pub fn main() {}
-}
+pub mod ui;

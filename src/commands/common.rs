@@ -1,6 +1,6 @@
 //! What the commands share: the settings in force, the places, the wait at the end.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -184,11 +184,11 @@ pub fn unusable(loaded: &Loaded) -> Vec<String> {
         .collect()
 }
 
-/// Id of the last run under a root.
-pub fn last_run(roots: &[PathBuf]) -> Option<(PathBuf, OsString)> {
-    let runs = roots.iter().flat_map(|root| {
-        let entries = std::fs::read_dir(root.join("runs")).ok();
-        entries.into_iter().flatten().flatten().map(move |entry| (root.clone(), entry.file_name()))
-    });
-    runs.max_by(|(_, a), (_, b)| a.cmp(b))
+/// The folder of the last run that has a record.
+pub fn last_run(roots: &[PathBuf]) -> Option<PathBuf> {
+    let folders = roots.iter().filter_map(|root| std::fs::read_dir(root.join("runs")).ok()).flatten().flatten();
+    let mut runs: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
+    // Ids sort by time.
+    runs.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
+    runs.into_iter().find(|folder| folder.join(crate::run::record::FILE).is_file())
 }

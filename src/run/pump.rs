@@ -84,6 +84,9 @@ impl Pump {
 
     /// After a change of the pumping process: what was read but not yet on record.
     pub fn catch_up(&mut self) {
+        if let Some(spool) = &mut self.spool {
+            spool.resume();
+        }
         (0..self.channels.len()).for_each(|n| self.spool(n));
     }
 

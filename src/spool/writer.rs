@@ -43,6 +43,13 @@ impl SpoolWriter {
         Ok(Self { log, index, start, len: 0, last: None, gap: Gap::default() })
     }
 
+    /// Goes on where another process with the same descriptors was: the offsets are shared with
+    /// it, its counts are not.
+    pub fn resume(&mut self) {
+        self.len = self.log.metadata().map_or(self.len, |meta| meta.len());
+        self.last = None;
+    }
+
     /// Takes the end of a stream's bytes; never fails and never blocks longer than the disk does.
     pub fn append(&mut self, origin: Origin, bytes: &[u8]) {
         let now = self.start.elapsed();

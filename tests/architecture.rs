@@ -1,0 +1,148 @@
+//! The rules of the house that a machine can check; the map is in `src/lib.rs`.
+
+use std::path::{Path, PathBuf};
+
+/// Files that do no I/O and read no clock, environment or terminal.
+const PURE: &[&str] = &[
+    "cli.rs",
+    "error.rs",
+    "exit.rs",
+    "config/file.rs",
+    "config/keys.rs",
+    "config/merge.rs",
+    "config/mod.rs",
+    "config/provider.rs",
+    "config/secret.rs",
+    "config/values.rs",
+    "deliver/diagnose.rs",
+    "deliver/ehlo.rs",
+    "deliver/replies.rs",
+    "deliver/verdict.rs",
+    "mail/draft.rs",
+    "mail/limits.rs",
+    "outbox/entry.rs",
+    "outbox/schedule.rs",
+    "render/",
+    "report/",
+    "run/facts.rs",
+    "run/record.rs",
+    "spool/index.rs",
+    "spool/tail.rs",
+];
+
+/// What a pure file doesn't name.
+const EFFECTS: &[&str] = &[
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::process",
+    "std::io::stdin",
+    "std::io::stdout",
+    "std::io::stderr",
+    "File::open",
+    "Instant::now",
+    "SystemTime::now",
+    "Timestamp::now",
+    "Zoned::now",
+    "TimeZone::system",
+    "crate::sys",
+    "crate::ui",
+    "crate::commands",
+    "tokio::",
+];
+
+fn sources() -> Vec<(String, String)> {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    walk(&root, &mut found);
+    assert!(found.len() > 40, "the sources moved");
+    let relative = |path: &Path| path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+    found.iter().map(|path| (relative(path), code_of(path))).collect()
+}
+
+/// The code without comments and without the tests at its end.
+fn code_of(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    code.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+fn is_test_file(name: &str) -> bool {
+    name.ends_with("_tests.rs")
+        || name.ends_with("/tests.rs")
+        || ["deliver/responder.rs", "deliver/smtp_faults.rs", "mail/testing.rs"].contains(&name)
+}
+
+/// Fails listing every file and line in which one of `words` stands.
+fn forbid(rule: &str, applies: impl Fn(&str) -> bool, words: &[&str]) {
+    let mut broken = Vec::new();
+    for (name, code) in sources() {
+        if !applies(&name) || is_test_file(&name) {
+            continue;
+        }
+        for (number, line) in code.lines().enumerate() {
+            broken.extend(
+                words
+                    .iter()
+                    .filter(|word| line.contains(**word))
+                    .map(|word| format!("src/{name}:{}: {word}", number + 1)),
+            );
+        }
+    }
+    assert!(broken.is_empty(), "{rule}:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn pure_files_have_no_effects() {
+    let pure = |name: &str| PURE.iter().any(|p| name == *p || (p.ends_with('/') && name.starts_with(p)));
+    for file in PURE {
+        assert!(sources().iter().any(|(name, _)| name.starts_with(file)), "{file} is gone: mend the list");
+    }
+    forbid("a pure file touches the world", pure, EFFECTS);
+}
+
+#[test]
+fn only_ui_prints() {
+    forbid(
+        "printing belongs to ui.rs",
+        |name| name != "ui.rs",
+        &["println!", "print!(", "eprint", "stdout()", "dbg!"],
+    );
+}
+
+#[test]
+fn only_sys_is_unsafe() {
+    forbid("unsafe belongs to sys/", |name| !name.starts_with("sys/"), &["unsafe "]);
+}
+
+#[test]
+fn only_deliver_knows_the_transport() {
+    forbid(
+        "SMTP belongs to deliver/",
+        |name| !name.starts_with("deliver/"),
+        &["lettre::transport", "tokio", "rustls"],
+    );
+}
+
+#[test]
+fn stages_do_not_reach_back() {
+    for (stage, later) in [
+        ("run/", vec!["crate::mail", "crate::outbox", "crate::deliver", "crate::render", "crate::commands"]),
+        ("spool/", vec!["crate::mail", "crate::outbox", "crate::deliver", "crate::render", "crate::commands"]),
+        ("config/", vec!["crate::run", "crate::outbox", "crate::deliver", "crate::commands"]),
+        ("deliver/", vec!["crate::outbox", "crate::run", "crate::commands"]),
+        ("sys/", vec!["crate::run", "crate::config", "crate::outbox", "crate::deliver", "crate::commands"]),
+    ] {
+        forbid(&format!("{stage} imports a later stage"), |name| name.starts_with(stage), &later);
+    }
+}
