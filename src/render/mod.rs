@@ -1,1 +1,39 @@
+//! A report put into words: the subject, a text body and an HTML body, in English or Chinese. Pure.
 
+mod amount;
+mod content;
+mod en;
+mod html;
+pub mod i18n;
+pub mod subject;
+pub mod terminal;
+mod text;
+mod zh;
+
+pub use i18n::Lang;
+
+use crate::report::model::Report;
+
+/// A mail's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// One line of at most [`subject::MAX_COLUMNS`] columns.
+    pub subject: String,
+    /// Lines end in `\n`.
+    pub text: String,
+    /// A whole document of at most [`MAX_HTML_BYTES`].
+    pub html: String,
+}
+
+/// Puts a report into words. `subject_template` is the user's (`mail.subject`); None: the built-in
+/// subject.
+pub fn render(report: &Report, lang: Lang, subject_template: Option<&str>) -> Rendered {
+    Rendered {
+        subject: subject::subject(report, lang, subject_template),
+        text: text::text(report, lang),
+        html: html::html(report, lang),
+    }
+}
+
+/// The largest HTML body, bytes.
+pub const MAX_HTML_BYTES: usize = html::MAX_BYTES;

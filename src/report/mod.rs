@@ -1,1 +1,8 @@
+//! What is said of a run: its facts and the end of its output, made readable. Pure.
+
+pub mod build;
+pub mod excerpt;
 pub mod model;
+pub mod name;
+mod programs;
+pub mod text;

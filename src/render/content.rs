@@ -1,0 +1,217 @@
+//! What a mail says, before it is laid out as text or HTML: both say the same. Pure.
+
+use nix::libc;
+
+use super::amount::{self, Detail};
+use super::i18n::{Ends, Strings};
+use crate::report::model::{Carried, Excerpt, Line, LogNote, Report, Stream};
+use crate::report::text::{cut, one_line};
+use crate::run::facts::{End, Outcome};
+
+// Limits of what comes from outside, columns. A command line may be 2 MiB long, and a mail that a
+// client clips has lost its end.
+pub const NAME_COLUMNS: usize = 120;
+const COMMAND_COLUMNS: usize = 1500;
+const NOTE_COLUMNS: usize = 1500;
+const VALUE_COLUMNS: usize = 300;
+const TAG_COLUMNS: usize = 40;
+const TAGS: usize = 12;
+const LOGS: usize = 4;
+
+/// The sign of an outcome in the subject: seen in a list of mails.
+pub fn icon(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Success => "✅",
+        Outcome::Failure => "❌",
+        Outcome::Unknown => "🏁",
+    }
+}
+
+/// The sign of an outcome in a body: plain characters, that take on a colour.
+pub fn mark(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Success => "✓",
+        Outcome::Failure => "✗",
+        Outcome::Unknown => "■",
+    }
+}
+
+/// The outcome in a word.
+pub fn outcome_word(outcome: Outcome, strings: &Strings) -> &'static str {
+    match outcome {
+        Outcome::Success => strings.state.succeeded,
+        Outcome::Failure => strings.state.failed,
+        Outcome::Unknown => strings.state.ended,
+    }
+}
+
+/// How it ended, in a few words: `succeeded`, `exit 1`, `SIGKILL (9)`.
+pub fn state(end: End, strings: &Strings) -> String {
+    match end {
+        End::Exited { code: 0 } | End::Reported { code: 0 } => strings.state.succeeded.to_owned(),
+        End::Exited { code } | End::Reported { code } => (strings.state.exit)(code),
+        End::Signaled { signal, .. } => amount::signal(signal),
+        End::Unknown => strings.state.ended.to_owned(),
+        End::NotStarted { errno } => match errno {
+            libc::ENOENT => strings.state.not_found,
+            libc::EACCES | libc::ENOEXEC | libc::EPERM => strings.state.not_executable,
+            _ => strings.state.not_started,
+        }
+        .to_owned(),
+    }
+}
+
+/// How it ended, in full.
+fn result(end: End, strings: &Strings) -> String {
+    match end {
+        End::Exited { code: code @ 129..=159 } => {
+            (strings.state.exited_by_signal)(code, &amount::signal(code - 128))
+        }
+        End::Exited { code } => (strings.state.exited)(code),
+        End::Reported { code } => (strings.state.reported)(code),
+        End::Signaled { signal, core_dumped } => {
+            let told = (strings.state.signaled)(&amount::signal(signal), core_dumped);
+            match (strings.state.signal_reason)(signal) {
+                Some(reason) => format!("{told} · {reason}"),
+                None => told,
+            }
+        }
+        End::Unknown => strings.state.unknown.to_owned(),
+        End::NotStarted { errno: libc::ENOENT } => {
+            format!("{} · {}", strings.state.not_found, (strings.state.exited)(127))
+        }
+        End::NotStarted { errno } => {
+            format!("{} · {}", (strings.state.not_started_because)(errno), (strings.state.exited)(126))
+        }
+    }
+}
+
+/// The facts in the order of their weight: label and value.
+pub fn facts(report: &Report, strings: &Strings) -> Vec<(&'static str, String)> {
+    let label = &strings.label;
+    let long = |value| amount::duration(value, Detail::Exact, &strings.units);
+    let time = |at: &jiff::Zoned| at.strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
+    let mut rows = vec![(label.result, result(report.end, strings))];
+    if let Some(command) = &report.command {
+        rows.push((label.command, cut(&one_line(command), COMMAND_COLUMNS)));
+    }
+    rows.extend([
+        (label.duration, long(report.duration)),
+        (label.host, value(&report.host)),
+        (label.user, value(&report.user)),
+        (label.directory, value(&report.cwd)),
+        (label.started, time(&report.started)),
+        (label.ended, time(&report.ended)),
+    ]);
+    if let Some(usage) = &report.usage {
+        let all = long(usage.user.saturating_add(usage.system));
+        rows.push((label.cpu, (strings.cpu)(&all, &long(usage.user), &long(usage.system))));
+        rows.push((label.memory, (strings.memory)(&amount::size(usage.peak_rss))));
+    }
+    rows
+}
+
+/// A value of a row, of bounded length.
+pub fn value(text: &str) -> String {
+    cut(&one_line(text), VALUE_COLUMNS)
+}
+
+pub fn tags(report: &Report) -> Vec<String> {
+    report.tags.iter().take(TAGS).map(|tag| cut(&one_line(tag), TAG_COLUMNS)).collect()
+}
+
+/// The lines of the user's note.
+pub fn note(report: &Report) -> Vec<String> {
+    let Some(note) = &report.note else { return Vec::new() };
+    crate::report::text::lines(&cut(note, NOTE_COLUMNS))
+}
+
+/// A part of the log, told.
+#[derive(Debug)]
+pub struct LogText {
+    /// The attachment's name, else what it holds.
+    pub name: String,
+    pub what: String,
+    pub place: Option<String>,
+    pub trouble: Option<String>,
+}
+
+/// Each part of the log; nothing where all of them are empty.
+pub fn logs(report: &Report, strings: &Strings) -> Vec<LogText> {
+    if is_empty(report) {
+        return Vec::new();
+    }
+    report.logs.iter().take(LOGS).map(|log| log_text(log, &value(&report.host), strings)).collect()
+}
+
+fn log_text(log: &LogNote, host: &str, strings: &Strings) -> LogText {
+    let words = &strings.log;
+    let all = amount::size(log.bytes);
+    let what = match (log.carried, &log.attachment) {
+        (Carried::Empty, _) => words.empty.to_owned(),
+        (Carried::Whole, Some(_)) => (words.whole)(&all),
+        (Carried::Ends { head, tail, omitted }, Some(_)) => (words.ends)(Ends {
+            all: &all,
+            head: &amount::size(head),
+            tail: &amount::size(tail),
+            omitted: &amount::size(omitted),
+        }),
+        (Carried::Nothing, _) | (_, None) => (words.nothing)(&all),
+    };
+    let name = log.attachment.as_deref().map(value);
+    LogText {
+        name: name.unwrap_or_else(|| (words.holds)(log.holds).to_owned()),
+        what,
+        place: (log.carried != Carried::Empty).then(|| (words.place)(&value(&log.path), host)),
+        trouble: log.trouble.map(words.trouble),
+    }
+}
+
+/// The newest lines of an excerpt, as many as there is room for.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    pub heading: String,
+    pub lines: &'a [Line],
+    /// Says how many lines there was no room for.
+    pub left_out: Option<String>,
+    /// Are there lines from stderr, so that a column for their mark is needed?
+    pub has_stderr: bool,
+}
+
+/// Takes lines from the end until `cost` of one more is over `room`.
+pub fn newest<'a>(
+    excerpt: &'a Excerpt,
+    room: usize,
+    strings: &Strings,
+    cost: impl Fn(&Line) -> usize,
+) -> Shown<'a> {
+    let mut used = 0;
+    let fits = excerpt.lines.iter().rev().take_while(|line| {
+        used += cost(line);
+        used <= room
+    });
+    let count = fits.count();
+    let left_out = excerpt.lines.len() - count;
+    let lines = &excerpt.lines[left_out..];
+    let heading = if left_out == 0 && excerpt.skipped_bytes == 0 {
+        (strings.output.whole)(excerpt.holds, count)
+    } else {
+        let before = (excerpt.skipped_bytes > 0).then(|| amount::size(excerpt.skipped_bytes));
+        (strings.output.last)(excerpt.holds, count, before.as_deref())
+    };
+    Shown {
+        heading,
+        lines,
+        left_out: (left_out > 0).then(|| (strings.output.left_out)(left_out)),
+        has_stderr: lines.iter().any(|line| line.stream == Stream::Err),
+    }
+}
+
+fn is_empty(report: &Report) -> bool {
+    report.excerpts.is_empty() && report.logs.iter().all(|log| log.carried == Carried::Empty)
+}
+
+/// Did the command run and write nothing at all?
+pub fn is_silent(report: &Report) -> bool {
+    is_empty(report) && !report.logs.is_empty() && !matches!(report.end, End::NotStarted { .. })
+}

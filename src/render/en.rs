@@ -1,0 +1,142 @@
+//! English. Pure.
+
+use super::amount::{self, Units};
+use super::i18n::{Labels, Logs, Output, States, Strings};
+use crate::run::facts::{Holds, PartTrouble};
+
+pub const EN: Strings = Strings {
+    tag: "en",
+    units: Units {
+        days: "d",
+        hours: "h",
+        minutes: "m",
+        minutes_alone: "m",
+        seconds: "s",
+        millis: "ms",
+        gap: " ",
+    },
+    state: States {
+        succeeded: "succeeded",
+        failed: "failed",
+        ended: "ended",
+        not_found: "command not found",
+        not_executable: "not executable",
+        not_started: "could not start",
+        exit: |code| format!("exit {code}"),
+        exited: |code| format!("exit code {code}"),
+        exited_by_signal: |code, signal| format!("exit code {code}, by convention 128 + {signal}"),
+        signaled: |signal, core| format!("killed by {signal}{}", if core { ", core dumped" } else { "" }),
+        signal_reason,
+        reported: |code| format!("exit code {code}, as reported to the pipe"),
+        unknown: "not known: the pipe ended, and nobody said how its writer fared (--status, --status-file)",
+        not_started_because: |errno| format!("could not start: {}", amount::errno(errno)),
+    },
+    label: Labels {
+        result: "Result",
+        command: "Command",
+        host: "Host",
+        user: "User",
+        directory: "Directory",
+        started: "Started",
+        ended: "Ended",
+        duration: "Duration",
+        cpu: "CPU time",
+        memory: "Peak memory",
+        tags: "Tags",
+        run: "Run",
+        note: "Note",
+        log: "Log",
+    },
+    output: Output {
+        whole: |holds, lines| format!("{}, {}", capital(stream(holds)), count(lines)),
+        last: |holds, lines, before| {
+            let before = before.map(|size| format!("; {size} before")).unwrap_or_default();
+            let of = if holds == Holds::Both { String::new() } else { format!(" of {}", stream(holds)) };
+            if lines == 1 {
+                format!("Last line{of}{before}")
+            } else {
+                format!("Last {lines} lines{of}{before}")
+            }
+        },
+        none: "It wrote no output.",
+        legend: "! marks lines from stderr",
+        left_out: |lines| format!("… {} left out here, to keep this mail small", count(lines)),
+    },
+    log: Logs {
+        holds: |holds| match holds {
+            Holds::Both => "stdout and stderr",
+            Holds::Stdout => "stdout",
+            Holds::Stderr => "stderr",
+        },
+        whole: |size| format!("attached, complete ({size})"),
+        ends: |ends| {
+            format!(
+                "attached: the first {} and the last {} of {}; {} between them left out",
+                ends.head, ends.tail, ends.all, ends.omitted
+            )
+        },
+        nothing: |size| format!("not attached ({size})"),
+        empty: "empty",
+        place: |path, host| format!("whole log on {host}: {path}"),
+        trouble,
+    },
+    why: |user, host| {
+        format!(
+            "You get this mail because {user} ran this under notify-done on {host} and sends its notices to you."
+        )
+    },
+    cpu: |all, user, system| format!("{all} (user {user}, system {system})"),
+    memory: |size| format!("{size} (largest process)"),
+};
+
+fn stream(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Both => "output",
+        Holds::Stdout => "stdout",
+        Holds::Stderr => "stderr",
+    }
+}
+
+/// Only our own word begins with a capital; the streams keep their names.
+fn capital(word: &'static str) -> &'static str {
+    if word == "output" { "Output" } else { word }
+}
+
+fn count(lines: usize) -> String {
+    if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") }
+}
+
+fn signal_reason(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "its terminal closed",
+        2 => "Ctrl-C",
+        3 => "Ctrl-\\",
+        4 => "an instruction that this CPU doesn't have",
+        6 => "it aborted itself",
+        7 => "memory that isn't there, often a full disk under a mapped file",
+        8 => "a division by zero or the like",
+        9 => "from outside: out of memory, a job scheduler, or kill -9",
+        11 => "it used memory that isn't its own",
+        13 => "nobody read its output any more",
+        15 => "it was asked to stop",
+        24 => "its limit of CPU time",
+        25 => "its limit of file size",
+        _ => return None,
+    })
+}
+
+fn trouble(trouble: PartTrouble) -> String {
+    match trouble {
+        PartTrouble::Truncated => {
+            "somebody cut this file short while the command ran: what stood there is lost".to_owned()
+        }
+        PartTrouble::Replaced => {
+            "this file was removed or replaced while the command ran: what it wrote is not in it".to_owned()
+        }
+        PartTrouble::Gap { bytes, errno } => format!(
+            "{} are missing from the log: they could not be written ({})",
+            amount::size(bytes),
+            amount::errno(errno)
+        ),
+    }
+}

@@ -1,0 +1,155 @@
+//! The languages of a mail. A language is a value of [`Strings`]: one that lacks a text doesn't
+//! compile. Pure.
+
+use super::amount::Units;
+use crate::config::Language;
+use crate::run::facts::{Holds, PartTrouble};
+
+/// A language that mails are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lang {
+    En,
+    Zh,
+}
+
+impl Lang {
+    /// The language set, else the locale's (the first set of LC_ALL, LC_MESSAGES, LANG), else
+    /// English.
+    pub fn choose(language: Language, locale: Option<&str>) -> Self {
+        match language {
+            Language::En => Lang::En,
+            Language::Zh => Lang::Zh,
+            // `zh_CN.UTF-8`, `zh-Hans`, `zh`, but not `zha` (Zhuang has a code of its own).
+            Language::Auto => match locale.and_then(|l| l.split(['_', '-', '.', '@']).next()) {
+                Some(code) if code.eq_ignore_ascii_case("zh") => Lang::Zh,
+                _ => Lang::En,
+            },
+        }
+    }
+
+    pub fn strings(self) -> &'static Strings {
+        match self {
+            Lang::En => &super::en::EN,
+            Lang::Zh => &super::zh::ZH,
+        }
+    }
+}
+
+/// Every text of ours in a mail.
+#[derive(Debug, Clone, Copy)]
+pub struct Strings {
+    /// The tag of the language (RFC 5646).
+    pub tag: &'static str,
+    pub units: Units,
+    pub state: States,
+    pub label: Labels,
+    pub output: Output,
+    pub log: Logs,
+    /// Why this mail came: user, host.
+    pub why: fn(&str, &str) -> String,
+    /// CPU time: all, in user mode, in the kernel.
+    pub cpu: fn(&str, &str, &str) -> String,
+    /// Peak memory, a size.
+    pub memory: fn(&str) -> String,
+}
+
+/// How it ended: short for the subject, and told in full.
+#[derive(Debug, Clone, Copy)]
+pub struct States {
+    pub succeeded: &'static str,
+    pub failed: &'static str,
+    pub ended: &'static str,
+    pub not_found: &'static str,
+    pub not_executable: &'static str,
+    pub not_started: &'static str,
+    /// Subject: an exit code.
+    pub exit: fn(i32) -> String,
+    /// Body: an exit code.
+    pub exited: fn(i32) -> String,
+    /// Body: an exit code of 128 + a signal, with the signal's name.
+    pub exited_by_signal: fn(i32, &str) -> String,
+    /// Body: a signal's name, and whether there is a core file.
+    pub signaled: fn(&str, bool) -> String,
+    /// Body: what may be behind a signal.
+    pub signal_reason: fn(i32) -> Option<&'static str>,
+    /// Body: a pipe's code, as the user reported it.
+    pub reported: fn(i32) -> String,
+    /// Body: a pipe of which nobody said how it went.
+    pub unknown: &'static str,
+    /// Body: the system's reason for not starting.
+    pub not_started_because: fn(i32) -> String,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Labels {
+    pub result: &'static str,
+    pub command: &'static str,
+    pub host: &'static str,
+    pub user: &'static str,
+    pub directory: &'static str,
+    pub started: &'static str,
+    pub ended: &'static str,
+    pub duration: &'static str,
+    pub cpu: &'static str,
+    pub memory: &'static str,
+    pub tags: &'static str,
+    pub run: &'static str,
+    pub note: &'static str,
+    pub log: &'static str,
+}
+
+/// The last lines.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// All of the output, of so many lines.
+    pub whole: fn(Holds, usize) -> String,
+    /// The last lines of it: lines shown, size of what stands before (None: not known).
+    pub last: fn(Holds, usize, Option<&str>) -> String,
+    pub none: &'static str,
+    /// What the mark before lines means.
+    pub legend: &'static str,
+    /// Lines left out here, though they are among the last: how many.
+    pub left_out: fn(usize) -> String,
+}
+
+/// The log: what is attached, what isn't, where it lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Logs {
+    pub holds: fn(Holds) -> &'static str,
+    /// Attached whole: size.
+    pub whole: fn(&str) -> String,
+    pub ends: fn(Ends<'_>) -> String,
+    /// Not attached: size.
+    pub nothing: fn(&str) -> String,
+    pub empty: &'static str,
+    /// Where the whole lies: path, host.
+    pub place: fn(&str, &str) -> String,
+    pub trouble: fn(PartTrouble) -> String,
+}
+
+/// Sizes of a log of which both ends are attached.
+#[derive(Debug, Clone, Copy)]
+pub struct Ends<'a> {
+    pub all: &'a str,
+    pub head: &'a str,
+    pub tail: &'a str,
+    pub omitted: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_locale_chooses() {
+        let auto = |locale| Lang::choose(Language::Auto, locale);
+        for zh in ["zh_CN.UTF-8", "zh", "ZH-Hans", "zh_TW@x"] {
+            assert_eq!(auto(Some(zh)), Lang::Zh, "{zh}");
+        }
+        for en in [Some("en_US.UTF-8"), Some("C"), Some("zha_CN"), Some(""), None] {
+            assert_eq!(auto(en), Lang::En, "{en:?}");
+        }
+        assert_eq!(Lang::choose(Language::En, Some("zh_CN")), Lang::En);
+        assert_eq!(Lang::choose(Language::Zh, Some("en_US")), Lang::Zh);
+    }
+}

@@ -1,0 +1,141 @@
+//! Chinese, simplified. Pure.
+
+use nix::libc;
+
+use super::amount::{self, Units};
+use super::i18n::{Labels, Logs, Output, States, Strings};
+use crate::run::facts::{Holds, PartTrouble};
+
+pub const ZH: Strings = Strings {
+    tag: "zh-CN",
+    units: Units {
+        days: "天",
+        hours: "小时",
+        minutes: "分",
+        minutes_alone: "分钟",
+        seconds: "秒",
+        millis: "毫秒",
+        gap: "",
+    },
+    state: States {
+        succeeded: "成功",
+        failed: "失败",
+        ended: "已结束",
+        not_found: "找不到命令",
+        not_executable: "无法执行",
+        not_started: "无法启动",
+        exit: |code| format!("退出码 {code}"),
+        exited: |code| format!("退出码 {code}"),
+        exited_by_signal: |code, signal| format!("退出码 {code}（按惯例即 128 + {signal}）"),
+        signaled: |signal, core| format!("被 {signal} 终止{}", if core { "，已生成 core 文件" } else { "" }),
+        signal_reason,
+        reported: |code| format!("退出码 {code}（由用户告知管道）"),
+        unknown: "未知：管道已结束，但没有告知上游命令的状态（--status 或 --status-file）",
+        not_started_because: |errno| format!("无法启动：{}", errno_text(errno)),
+    },
+    label: Labels {
+        result: "结果",
+        command: "命令",
+        host: "主机",
+        user: "用户",
+        directory: "目录",
+        started: "开始",
+        ended: "结束",
+        duration: "用时",
+        cpu: "CPU 时间",
+        memory: "内存峰值",
+        tags: "标签",
+        run: "运行编号",
+        note: "备注",
+        log: "日志",
+    },
+    output: Output {
+        whole: |holds, lines| format!("{}共 {lines} 行", stream(holds)),
+        last: |holds, lines, before| {
+            let before = before.map(|size| format!("，之前还有 {size}")).unwrap_or_default();
+            format!("{}的最后 {lines} 行{before}", stream(holds))
+        },
+        none: "命令没有输出。",
+        legend: "! 表示该行来自 stderr",
+        left_out: |lines| format!("… 为控制邮件大小，此处省略 {lines} 行"),
+    },
+    log: Logs {
+        holds: |holds| match holds {
+            Holds::Both => "stdout 和 stderr",
+            Holds::Stdout => "stdout",
+            Holds::Stderr => "stderr",
+        },
+        whole: |size| format!("已附上全部，{size}"),
+        ends: |ends| {
+            format!("共 {}，附上开头 {} 和末尾 {}，中间省略 {}", ends.all, ends.head, ends.tail, ends.omitted)
+        },
+        nothing: |size| format!("未附上（{size}）"),
+        empty: "空",
+        place: |path, host| format!("完整日志在 {host} 上：{path}"),
+        trouble,
+    },
+    why: |user, host| {
+        format!("您收到这封邮件，是因为 {user} 在 {host} 上用 notify-done 运行了这条命令，并把通知发给您。")
+    },
+    cpu: |all, user, system| format!("{all}（用户态 {user}，内核态 {system}）"),
+    memory: |size| format!("{size}（最大的单个进程）"),
+};
+
+fn stream(holds: Holds) -> &'static str {
+    match holds {
+        Holds::Both => "输出",
+        Holds::Stdout => "stdout ",
+        Holds::Stderr => "stderr ",
+    }
+}
+
+fn signal_reason(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "终端已关闭",
+        2 => "Ctrl-C",
+        3 => "Ctrl-\\",
+        4 => "使用了此 CPU 不支持的指令",
+        6 => "程序自行中止",
+        7 => "访问了不存在的内存，常因磁盘写满",
+        8 => "除以零等运算错误",
+        9 => "来自外部：内存不足、作业调度系统或 kill -9",
+        11 => "访问了不属于它的内存",
+        13 => "输出已无人读取",
+        15 => "被要求停止",
+        24 => "超出 CPU 时间限制",
+        25 => "超出文件大小限制",
+        _ => return None,
+    })
+}
+
+/// The common ones; the others in the system's English.
+fn errno_text(errno: i32) -> &'static str {
+    match errno {
+        libc::ENOENT => "没有那个文件或目录",
+        libc::EACCES => "权限不够",
+        libc::EPERM => "不允许的操作",
+        libc::ENOEXEC => "可执行文件格式错误",
+        libc::E2BIG => "参数列表过长",
+        libc::ENOMEM => "内存不足",
+        libc::ENOTDIR => "不是目录",
+        libc::EISDIR => "是一个目录",
+        libc::ETXTBSY => "文件正在被写入",
+        libc::ENOSPC => "磁盘空间不足",
+        libc::EDQUOT => "超出磁盘配额",
+        libc::EROFS => "只读文件系统",
+        libc::EIO => "输入输出错误",
+        libc::EFBIG => "文件过大",
+        libc::ETIMEDOUT => "超时",
+        _ => amount::errno(errno),
+    }
+}
+
+fn trouble(trouble: PartTrouble) -> String {
+    match trouble {
+        PartTrouble::Truncated => "命令运行期间此文件被截短，原有内容已丢失".to_owned(),
+        PartTrouble::Replaced => "命令运行期间此文件被删除或替换，其中没有命令的输出".to_owned(),
+        PartTrouble::Gap { bytes, errno } => {
+            format!("日志缺少 {}：无法写入（{}）", amount::size(bytes), errno_text(errno))
+        }
+    }
+}

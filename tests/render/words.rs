@@ -1,0 +1,137 @@
+//! The exact words of subject, text body and terminal summary, in both languages.
+//!
+//! They are kept under `tests/data/render/`; `UPDATE=1 cargo test --test render` writes them anew, to
+//! be read in the diff. The HTML of each case is left in `target/tmp/render/` to be looked at.
+
+use std::fs;
+use std::path::Path;
+
+use notify_done::render::{Lang, MAX_HTML_BYTES, render, subject, terminal};
+
+use crate::cases;
+
+const LANGS: [(Lang, &str); 2] = [(Lang::En, "en"), (Lang::Zh, "zh")];
+
+/// Catches any change of wording, order, alignment or of what is told at all.
+#[test]
+fn subject_text_and_summary_are_as_recorded() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/render");
+    let mut wrong = Vec::new();
+    for case in cases::all() {
+        for (lang, code) in LANGS {
+            let rendered = render(&case.report, lang, None);
+            let summary = terminal::summary(&case.report, lang);
+            let actual =
+                format!("Subject: {}\n\n{}\n==== terminal\n{summary}", rendered.subject, rendered.text);
+            let path = data.join(format!("{}.{code}.txt", case.name));
+            if std::env::var_os("UPDATE").is_some() {
+                fs::write(&path, &actual).unwrap();
+            }
+            let expected = fs::read_to_string(&path).unwrap_or_default();
+            if actual != expected {
+                wrong.push(format!("{}:\n{actual}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not as recorded:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_summary_is_short_and_plain() {
+    for case in cases::all() {
+        for (lang, code) in LANGS {
+            let summary = terminal::summary(&case.report, lang);
+            assert!(summary.lines().count() <= 12, "{} {code}:\n{summary}", case.name);
+            assert!(!summary.contains('\x1b'));
+        }
+    }
+}
+
+/// Catches a fact that the HTML lacks, what mail clients don't take, and unescaped input.
+#[test]
+fn html_tells_the_same_and_uses_only_what_clients_know() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("render");
+    fs::create_dir_all(&folder).unwrap();
+    for case in cases::all() {
+        for (lang, code) in LANGS {
+            let rendered = render(&case.report, lang, None);
+            fs::write(folder.join(format!("{}.{code}.html", case.name)), &rendered.html).unwrap();
+            let html = &rendered.html;
+            assert!(html.len() <= MAX_HTML_BYTES);
+            for unknown in [
+                "flex",
+                "white-space",
+                "overflow:",
+                "<style",
+                "class=",
+                "<pre",
+                "http",
+                "<img",
+                "<b>not",
+                "url(",
+            ] {
+                assert!(!html.contains(unknown), "{} {code} has {unknown}", case.name);
+            }
+            assert!(colours(html).all(|colour| colour.len() == 6), "a colour without six digits");
+            let shown = crate::generated::visible_text(html);
+            for fact in rendered.text.lines().flat_map(|line| line.split("  ")).map(str::trim) {
+                let rule = fact.chars().all(|c| c == '-');
+                let is_subject = rendered.subject == fact;
+                // What the text puts into one line, the HTML lays out.
+                let legend = fact.split_once(" (!").map_or(fact, |(heading, _)| heading);
+                let parts = legend.split(": ").flat_map(|part| part.split(", "));
+                let label = [lang.strings().label.tags, lang.strings().label.log].contains(&fact);
+                for part in parts.filter(|_| !rule && !is_subject && !label) {
+                    assert!(shown.contains(part), "{} {code} lacks {part:?} in\n{shown}", case.name);
+                }
+            }
+        }
+    }
+}
+
+fn colours(html: &str) -> impl Iterator<Item = &str> {
+    let style = |before: &str| before.ends_with(':') || before.ends_with("solid ") || before.ends_with('"');
+    html.match_indices('#').filter(move |(at, _)| style(&html[..*at])).map(|(at, _)| {
+        let digits = &html[at + 1..];
+        &digits[..digits.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(digits.len())]
+    })
+}
+
+#[test]
+fn a_template_is_filled_in() {
+    let all = cases::all();
+    let of = |case: &str, template: &str| {
+        let case = all.iter().find(|c| c.name == case).unwrap();
+        render(&case.report, Lang::En, Some(template)).subject
+    };
+    assert_eq!(
+        of("signal", "[{host}] {icon} {name}: {state} {code} after {duration} ({user}, {run})"),
+        "[gpu07] ❌ train.py: SIGKILL (9) 137 after 3h 12m (alice, 20261121T093000-1a2b3c4d)"
+    );
+    assert_eq!(of("not_started", "{command} {code} {{x}} {nope} {"), "pyhton train.py 127 {x} {nope} {");
+    assert_eq!(of("pipe_unknown", "{title} {code}\r\nBcc: x"), "build ? Bcc: x");
+    // Nothing left of it: the built-in one.
+    assert_eq!(of("no_output", " \n"), "✅ make && ./x > out succeeded · 3h 12m · gpu07");
+    assert_eq!(of("no_output", &"字".repeat(80)), format!("{}…", "字".repeat(59)));
+}
+
+#[test]
+fn a_template_is_checked() {
+    assert_eq!(subject::check_template("{{{name}}} {state} · {host} {{}}"), Ok(()));
+    let unknown = subject::check_template("{name} {stat}").unwrap_err();
+    assert!(unknown.contains("{stat}") && unknown.contains("{state}"), "{unknown}");
+    assert!(subject::check_template("{name").unwrap_err().contains("{{"));
+    assert!(subject::check_template("name}").unwrap_err().contains("}}"));
+}
+
+/// Catches a name that pushes state, duration and host out of the subject.
+#[test]
+fn a_long_name_leaves_room_for_the_rest() {
+    let mut report = cases::all().remove(1).report;
+    report.name = "训练".repeat(200);
+    report.host = format!("{}.example.com", "h".repeat(200));
+    let subject = render(&report, Lang::Zh, None).subject;
+    assert_eq!(unicode_width::UnicodeWidthStr::width(subject.as_str()), 120);
+    assert!(subject.starts_with("❌ 训练"));
+    assert!(subject.ends_with(&format!("… · 退出码 1 · 3小时12分 · {}…", "h".repeat(39))), "{subject}");
+}
