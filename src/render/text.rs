@@ -8,7 +8,8 @@ use super::subject;
 use crate::report::model::{Report, Stream};
 use crate::report::text::is_disturbing;
 
-/// Bytes of excerpts; older lines beyond that are left out.
+/// Bytes of excerpts; older lines beyond that are left out. Text and HTML together must stay within
+/// what the mail stage leaves room for (`mail::limits::MAX_BODIES`).
 const EXCERPT_BYTES: usize = 64 * 1024;
 
 pub fn text(report: &Report, lang: Lang) -> String {

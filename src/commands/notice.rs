@@ -1,0 +1,211 @@
+//! The notice of a run: report, mail, outbox, first try. What the mailer process does.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::common::{self, Context};
+use super::words;
+use crate::config::{Attach, Loaded, Overrides, Settings};
+use crate::deliver::smtp::Limits;
+use crate::error::{Error, Kind, Result};
+use crate::mail::compose::{Content, compose};
+use crate::mail::draft::message_id;
+use crate::mail::limits::{self, Attachment, Policy};
+use crate::outbox::drain::{Pick, Plan};
+use crate::outbox::entry::{Addressing, Entry, EntryId, HeldReason};
+use crate::outbox::store::{Folder, Store};
+use crate::render::i18n::Lang;
+use crate::render::{Rendered, render, terminal};
+use crate::report::build::{Input, build};
+use crate::report::model::Report;
+use crate::run::facts::RunFacts;
+use crate::run::mailer::{Teller, Word};
+use crate::spool::reader::tail;
+use crate::sys::{clock, ids, paths};
+
+/// With no account to ask, a mail is made for the smallest of the usual limits (NetEase's).
+const MAX_MESSAGE: u64 = 50_000_000;
+
+/// A run as it will be seen.
+#[derive(Debug)]
+pub struct Picture {
+    pub report: Report,
+    pub rendered: Rendered,
+    pub attachments: Vec<Attachment>,
+}
+
+/// Puts a run into words, with as much of its log as the settings and the provider allow.
+pub fn picture(facts: &RunFacts, settings: &Settings, lang: Lang) -> Picture {
+    let smallest = settings.accounts.iter().map(|account| account.server.max_message).min();
+    let policy = Policy {
+        attach: settings.log.attach,
+        max_attachment: settings.log.max_attachment,
+        max_message: smallest.unwrap_or(MAX_MESSAGE),
+        tail_bytes: limits::TAIL_BYTES,
+    };
+    picture_within(facts, settings, lang, &policy)
+}
+
+fn picture_within(facts: &RunFacts, settings: &Settings, lang: Lang, policy: &Policy) -> Picture {
+    let logs = limits::plan(&facts.log, policy);
+    let attachments = limits::attachments(&facts.log, &logs);
+    let lines = usize::try_from(settings.log.tail_lines).unwrap_or(usize::MAX);
+    // A part that can't be read has its trouble told in its note; the others still show.
+    let tails = facts.log.iter().filter_map(|part| tail(part, lines).ok()).collect();
+    let report = build(Input { facts, tails, logs, zone: TimeZone::system() });
+    let rendered = render(&report, lang, settings.mail.subject.as_deref());
+    Picture { report, rendered, attachments }
+}
+
+/// Makes the notice, keeps it, and tries once to send it. What happens is told, not returned:
+/// nobody is left to take an error.
+pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
+    let loaded = context.load();
+    let lang = context.lang(&loaded.settings);
+    let picture = picture(facts, &loaded.settings, lang);
+    let held = match (loaded.settings.accounts.is_empty(), loaded.unusable()) {
+        (_, true) => Some(HeldReason::Config),
+        (true, false) => Some(HeldReason::NoAccount),
+        (false, false) => None,
+    };
+    let entry = entry(context, facts, &loaded.settings, &picture, held);
+    let kept = keep(context, facts, &loaded.settings, (lang, picture, &entry));
+    let (store, report, why_less) = match kept {
+        Ok(kept) => kept,
+        Err(error) => {
+            let log = facts.log.first().map(|part| part.path.as_path());
+            teller.say(&Word::Trouble(words::not_kept(&with_hints(&error), log, lang)));
+            return;
+        }
+    };
+    if let Some(error) = why_less {
+        teller.say(&Word::Trouble(words::kept_with_less(&with_hints(&error), lang)));
+    }
+    match held {
+        None => send_first(&store, &entry, &loaded.settings, (lang, teller)),
+        Some(HeldReason::NoAccount) => tell_no_account(&report, &loaded, lang, teller),
+        Some(HeldReason::Config) => {
+            teller.say(&Word::Trouble(words::held_by_config(&common::unusable(&loaded), lang)));
+        }
+    }
+}
+
+fn with_hints(error: &Error) -> String {
+    std::iter::once(error.to_string()).chain(error.hints.iter().cloned()).collect::<Vec<_>>().join("\n")
+}
+
+fn tell_no_account(report: &Report, loaded: &Loaded, lang: Lang, teller: &mut Teller) {
+    let expected = loaded.path.as_deref().or(loaded.expected_path.as_deref());
+    let summary = terminal::summary(report, lang);
+    teller.say(&Word::Summary(format!("\n{}\n\n{}", summary.trim_end(), words::no_account(expected, lang))));
+}
+
+fn entry(
+    context: &Context,
+    facts: &RunFacts,
+    settings: &Settings,
+    picture: &Picture,
+    held: Option<HeldReason>,
+) -> Entry {
+    let now = clock::now();
+    let unique = ids::timed_id(now);
+    let domain = settings.accounts.first().and_then(|account| account.address.rsplit_once('@'));
+    let Overrides { to, cc, bcc, from_name, account, .. } = context.overrides.clone();
+    Entry {
+        version: crate::outbox::entry::VERSION,
+        message_id: format!("<{}>", message_id(&format!("{unique}.{}", facts.start.id), domain.map(|(_, d)| d))),
+        id: EntryId::parse(unique).expect("our ids are letters, digits and `-`"),
+        run: Some(facts.start.id.clone()),
+        created: now,
+        date: facts.ended,
+        subject: picture.rendered.subject.clone(),
+        addressing: Addressing { account, to, cc, bcc, from_name },
+        recipients: None,
+        attempts: Vec::new(),
+        attempt_count: 0,
+        in_flight: None,
+        pinned: None,
+        held,
+        next_try: None,
+    }
+}
+
+/// Puts the mail on a disk: the user's own place first, then where else it fits, whole rather
+/// than without its log. Says what was wrong when something had to be left out.
+fn keep(
+    context: &Context,
+    facts: &RunFacts,
+    settings: &Settings,
+    (lang, picture, entry): (Lang, Picture, &Entry),
+) -> Result<(Store, Report, Option<Error>)> {
+    let mut roots: Vec<PathBuf> = context.root.iter().cloned().collect();
+    roots.extend(paths::state_roots().into_iter().filter(|root| !roots.contains(root)));
+    let whole = keep_in_one_of(&roots, &picture, entry);
+    let Err(why) = whole else { return whole.map(|store| (store, picture.report, None)) };
+    let policy = Policy {
+        attach: Attach::None,
+        max_attachment: None,
+        max_message: MAX_MESSAGE,
+        tail_bytes: limits::TAIL_BYTES,
+    };
+    let bare = picture_within(facts, settings, lang, &policy);
+    keep_in_one_of(&roots, &bare, entry).map(|store| (store, bare.report, Some(why)))
+}
+
+/// The error, if all refuse, is that of the first: the user's own place.
+fn keep_in_one_of(roots: &[PathBuf], picture: &Picture, entry: &Entry) -> Result<Store> {
+    let mut first = None;
+    for root in roots {
+        match keep_in(root, picture, entry) {
+            Ok(store) => return Ok(store),
+            Err(error) => {
+                first.get_or_insert(error);
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| Error::new(Kind::Storage, "there is no folder to keep it in")))
+}
+
+fn keep_in(root: &Path, picture: &Picture, entry: &Entry) -> Result<Store> {
+    crate::sys::fs::private_dir(root)
+        .map_err(|e| Error::new(Kind::Storage, format!("can't write to {}", root.display())).because(e))?;
+    let store = Store::open(root.join("outbox"))?;
+    let pending = store.begin(&entry.id)?;
+    let content = Content {
+        text: &picture.rendered.text,
+        html: &picture.rendered.html,
+        attachments: &picture.attachments,
+        boundary_seed: entry.id.as_str(),
+    };
+    let composed = {
+        let mut out = std::io::BufWriter::with_capacity(64 * 1024, &pending.body);
+        compose(&mut out, &content).and_then(|_| {
+            use std::io::Write;
+            out.flush().map_err(|e| Error::new(Kind::Storage, "can't write the mail").because(e))
+        })
+    };
+    if let Err(error) = composed {
+        store.abandon(pending);
+        return Err(error);
+    }
+    let folder = if entry.held.is_some() { Folder::Held } else { Folder::New };
+    store.commit(pending, entry, folder)?;
+    Ok(store)
+}
+
+fn send_first(store: &Store, entry: &Entry, settings: &Settings, (lang, teller): (Lang, &mut Teller)) {
+    let limits = Limits::default();
+    let plan = Plan {
+        pick: Pick::Only(entry.id.clone()),
+        accounts: &settings.accounts,
+        preferred: settings.account.as_deref(),
+        mail: &settings.mail,
+        limits: &limits,
+        wait: Duration::ZERO,
+    };
+    if let Err(error) = super::outbox::drain_telling(store, &plan, lang, &mut |word| teller.say(&word)) {
+        teller.say(&Word::Trouble(with_hints(&error)));
+    }
+}

@@ -1,0 +1,163 @@
+//! What is said on the terminal about a mail's way, in the user's language. Pure.
+
+use std::path::Path;
+
+use crate::deliver::diagnose::{Diagnosis, Text};
+use crate::outbox::drain::{Event, Refusal};
+use crate::outbox::store::Folder;
+use crate::render::amount::{Detail, duration};
+use crate::render::i18n::Lang;
+use crate::run::mailer::Word;
+
+/// Both languages of one sentence.
+pub fn either<'a>(lang: Lang, en: &'a str, zh: &'a str) -> &'a str {
+    match lang {
+        Lang::En => en,
+        Lang::Zh => zh,
+    }
+}
+
+fn say(text: &Text, lang: Lang) -> &str {
+    either(lang, &text.en, &text.zh)
+}
+
+/// What an event of the outbox means to who reads the terminal; None: nothing worth a line.
+pub fn of_event(event: &Event, lang: Lang) -> Option<Word> {
+    Some(match event {
+        Event::Started { .. } | Event::Waiting { .. } => return None,
+        Event::Elsewhere { now_in, .. } => elsewhere(*now_in, lang)?,
+        Event::Sent { recipients, elapsed_ms, .. } => {
+            let took = std::time::Duration::from_millis(*elapsed_ms);
+            let took = duration(took, Detail::Short, &lang.strings().units);
+            let to = recipients.join(", ");
+            Word::Note(match lang {
+                Lang::En => format!("mail sent to {to} ({took})"),
+                Lang::Zh => format!("邮件已发送至 {to}（{took}）"),
+            })
+        }
+        Event::PartlySent { sent, refused, .. } => {
+            let to = sent.join(", ");
+            let refused: Vec<String> = refused.iter().map(|r| refusal(r, lang)).collect();
+            let refused = refused.join("\n");
+            Word::Trouble(match lang {
+                Lang::En => format!("mail sent to {to}, but not to:\n{refused}"),
+                Lang::Zh => format!("邮件已发送至 {to}，但以下收件人未收到：\n{refused}"),
+            })
+        }
+        Event::NotSent { diagnosis, kept, .. } => Word::Trouble(not_sent(diagnosis, *kept, lang)),
+        Event::Unknown { diagnosis, .. } => {
+            let cause = say(&diagnosis.cause, lang);
+            Word::Trouble(match lang {
+                Lang::En => format!(
+                    "the mail was handed over, but the answer is missing: {cause}\n\
+                     it may have arrived; it is kept, and `notify-done outbox flush` sends it again under the same id"
+                ),
+                Lang::Zh => format!(
+                    "邮件已交给服务器，但没有收到答复：{cause}\n\
+                     它可能已送达；邮件已保留，`notify-done outbox flush` 会用同一编号再发"
+                ),
+            })
+        }
+        Event::Trouble { entry, message, hint } => {
+            let hint = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
+            Word::Trouble(format!("{entry}: {message}{hint}"))
+        }
+    })
+}
+
+fn elsewhere(now_in: Option<Folder>, lang: Lang) -> Option<Word> {
+    let text = match now_in {
+        Some(Folder::Sent) => either(lang, "another process has sent the mail", "另一个进程已发送邮件"),
+        Some(_) => return None,
+        None => either(
+            lang,
+            "another process is still sending the mail",
+            "另一个进程仍在发送邮件",
+        ),
+    };
+    Some(Word::Note(text.to_owned()))
+}
+
+fn refusal(refusal: &Refusal, lang: Lang) -> String {
+    let Diagnosis { cause, fix, .. } = &refusal.diagnosis;
+    format!("{}: {}; {}", refusal.address, say(cause, lang), say(fix, lang))
+}
+
+fn not_sent(diagnosis: &Diagnosis, kept: Folder, lang: Lang) -> String {
+    let (cause, fix) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang));
+    let reply = diagnosis.reply.as_ref().map(|reply| reply.to_string()).filter(|reply| !cause.contains(reply.as_str()));
+    let reply = reply.map(|reply| format!(" ({reply})")).unwrap_or_default();
+    match (lang, kept) {
+        (Lang::En, Folder::Failed) => format!(
+            "the mail can't be sent: {cause}{reply}\n{fix}\n\
+             it stays in the outbox under `failed`, and won't be tried again; `notify-done outbox list` shows it"
+        ),
+        (Lang::En, _) => format!(
+            "the mail could not be sent yet: {cause}{reply}\n{fix}\n\
+             it is kept, and goes out with `notify-done outbox flush`"
+        ),
+        (Lang::Zh, Folder::Failed) => format!(
+            "邮件无法发送：{cause}{reply}\n{fix}\n邮件保留在 outbox 的 failed 里，不会再试；`notify-done outbox list` 可查看"
+        ),
+        (Lang::Zh, _) => {
+            format!("邮件暂时没有发出：{cause}{reply}\n{fix}\n邮件已保留，运行 `notify-done outbox flush` 即可发出")
+        }
+    }
+}
+
+/// What to do when there is no account: where notify.toml goes, and the lines it needs.
+pub fn no_account(expected: Option<&Path>, lang: Lang) -> String {
+    let path = expected.map_or_else(|| "notify.toml".to_owned(), |path| path.display().to_string());
+    match lang {
+        Lang::En => format!(
+            "No mailbox is set up, so this notice is kept. To have it mailed, write three lines into\n\
+             {path}\n\n{}\n\n\
+             (QQ: 设置 → 账号 → POP3/IMAP/SMTP; 163: 设置 → POP3/SMTP/IMAP), make it private (chmod 600),\n\
+             then run `notify-done outbox flush`. `notify-done preview` shows the mail now.",
+            three_lines("your-number@qq.com", "the authorization code (授权码), not the password"),
+        ),
+        Lang::Zh => format!(
+            "还没有配置邮箱，通知已保留。要发到邮箱，请把下面三行写入\n\
+             {path}\n\n{}\n\n\
+             （授权码：QQ 邮箱 设置 → 账号 → POP3/IMAP/SMTP；163 邮箱 设置 → POP3/SMTP/IMAP），\n\
+             执行 chmod 600 使其仅自己可读，然后运行 `notify-done outbox flush`。\n\
+             现在可以用 `notify-done preview` 查看这封邮件。",
+            three_lines("您的号码@qq.com", "授权码，不是登录密码"),
+        ),
+    }
+}
+
+fn three_lines(address: &str, code: &str) -> String {
+    format!("    [accounts.mine]\n    address = \"{address}\"\n    auth_code = \"{code}\"")
+}
+
+/// The mail is held, because notify.toml can't be used.
+pub fn held_by_config(findings: &[String], lang: Lang) -> String {
+    let findings = findings.join("\n");
+    match lang {
+        Lang::En => format!(
+            "the mail is held until notify.toml is mended:\n{findings}\n\
+             then run `notify-done outbox flush`"
+        ),
+        Lang::Zh => format!("邮件已保留，请先修正 notify.toml：\n{findings}\n然后运行 `notify-done outbox flush`"),
+    }
+}
+
+/// The mail couldn't be put on any disk.
+pub fn not_kept(why: &str, log: Option<&Path>, lang: Lang) -> String {
+    let log = log.map(|log| log.display().to_string());
+    match (lang, log) {
+        (Lang::En, Some(log)) => format!("the mail could not be kept: {why}\nthe log lies in {log}"),
+        (Lang::En, None) => format!("the mail could not be kept: {why}"),
+        (Lang::Zh, Some(log)) => format!("邮件无法保存：{why}\n日志在 {log}"),
+        (Lang::Zh, None) => format!("邮件无法保存：{why}"),
+    }
+}
+
+/// The mail is kept, but without the log, or not where it should be.
+pub fn kept_with_less(why: &str, lang: Lang) -> String {
+    match lang {
+        Lang::En => format!("the mail goes out without the log attached: {why}"),
+        Lang::Zh => format!("邮件将不带日志附件发送：{why}"),
+    }
+}
