@@ -4,17 +4,23 @@
 //! A broken file never stops a run (decision: the job comes first): every finding is a
 //! [`Diagnostic`], the rest of the file is used.
 
+mod account;
 pub mod file;
+pub mod keys;
 pub mod load;
 pub mod merge;
 pub mod provider;
+pub mod read_secret;
+mod recover;
 pub mod secret;
+pub mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use merge::Provenance;
 pub use provider::{Auth, Server, Tls};
 pub use secret::{Secret, SecretSource};
 
@@ -29,6 +35,16 @@ pub struct Settings {
     pub mail: MailSettings,
     pub notify: NotifySettings,
     pub log: LogSettings,
+}
+
+impl Settings {
+    /// Names of the environment variables that carry a code: the command doesn't get them.
+    pub fn code_variables(&self) -> impl Iterator<Item = &str> {
+        self.accounts.iter().filter_map(|account| match &account.secret {
+            Some(SecretSource::Env(name)) => Some(name.as_str()),
+            _ => None,
+        })
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -188,6 +204,8 @@ pub struct Loaded {
     pub path: Option<PathBuf>,
     /// Where the file is or would be looked for: shown to a user who has none.
     pub expected_path: Option<PathBuf>,
+    /// What the file set; the environment's and the flags' layers can be laid over it.
+    pub provenance: Provenance,
     pub diagnostics: Vec<Diagnostic>,
 }
 
