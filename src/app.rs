@@ -77,7 +77,11 @@ fn refuse(error: &clap::Error) -> Exit {
         && !args.iter().any(|a| a == "--");
     match meant(error, &args) {
         Some(better) => ui.error(&better),
-        None => ui.trouble(error.render().to_string().trim_start_matches("error: ").trim_end()),
+        None => {
+            let text = error.render().to_string();
+            let text = text.split("\n\nFor more information").next().unwrap_or_default();
+            ui.trouble(text.trim_start_matches("error: ").trim_end());
+        }
     }
     Exit::Code(if subcommand { exit::USAGE } else { exit::OWN_FAILURE })
 }

@@ -52,7 +52,7 @@ pub struct RunArgs {
     pub mail: MailArgs,
 
     /// Give the command a terminal for its output where you have one (auto), or a pipe (off)
-    #[arg(long, value_name = "MODE", value_enum, default_value = "auto")]
+    #[arg(long, value_name = "MODE", value_enum, default_value = "auto", hide_possible_values = true)]
     pub pty: Pty,
 
     /// Refuse to start the command when notify.toml has a mistake
@@ -81,8 +81,10 @@ pub struct MailArgs {
     /// Recipient, repeatable; else your own address
     #[arg(long, value_name = "ADDRESS", help_heading = "The mail")]
     pub to: Vec<Mailbox>,
+    /// Recipient of a copy, repeatable
     #[arg(long, value_name = "ADDRESS", help_heading = "The mail")]
     pub cc: Vec<Mailbox>,
+    /// Recipient whom the others don't see, repeatable
     #[arg(long, value_name = "ADDRESS", help_heading = "The mail")]
     pub bcc: Vec<Mailbox>,
     /// The name beside your address as the sender

@@ -53,9 +53,8 @@ impl Context {
     /// The settings as they are now: `notify.toml` is read anew each time.
     pub fn load(&self) -> Loaded {
         load(&LoadRequest {
-            explicit: self.explicit.clone(),
             env_path: self.from_env.clone(),
-            overrides: &self.overrides,
+            ..LoadRequest::from_env(self.explicit.clone(), &self.overrides)
         })
     }
 

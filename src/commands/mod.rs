@@ -5,4 +5,6 @@ pub mod notice;
 pub mod outbox;
 pub mod pipe;
 pub mod preview;
+pub mod prune;
 pub mod run;
+pub mod words;

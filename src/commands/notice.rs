@@ -141,7 +141,7 @@ fn keep(
     (lang, picture, entry): (Lang, Picture, &Entry),
 ) -> Result<(Store, Report, Option<Error>)> {
     let mut roots: Vec<PathBuf> = context.root.iter().cloned().collect();
-    roots.extend(paths::state_roots().into_iter().filter(|root| !roots.contains(root)));
+    roots.extend(paths::state_roots().into_iter().filter(|root| context.root.as_ref() != Some(root)));
     let whole = keep_in_one_of(&roots, &picture, entry);
     let Err(why) = whole else { return whole.map(|store| (store, picture.report, None)) };
     let policy = Policy {

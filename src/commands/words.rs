@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::deliver::diagnose::{Diagnosis, Text};
+use crate::deliver::diagnose::{Diagnosis, Scene, Text, diagnose};
+use crate::deliver::verdict::Failure;
 use crate::outbox::drain::{Event, Refusal};
 use crate::outbox::store::Folder;
 use crate::render::amount::{Detail, duration};
@@ -28,7 +29,7 @@ pub fn of_event(event: &Event, lang: Lang) -> Option<Word> {
         Event::Elsewhere { now_in, .. } => elsewhere(*now_in, lang)?,
         Event::Sent { recipients, elapsed_ms, .. } => {
             let took = std::time::Duration::from_millis(*elapsed_ms);
-            let took = duration(took, Detail::Short, &lang.strings().units);
+            let took = duration(took, Detail::Compact, &lang.strings().units);
             let to = recipients.join(", ");
             Word::Note(match lang {
                 Lang::En => format!("mail sent to {to} ({took})"),
@@ -63,6 +64,15 @@ pub fn of_event(event: &Event, lang: Lang) -> Option<Word> {
             Word::Trouble(format!("{entry}: {message}{hint}"))
         }
     })
+}
+
+/// Why a try failed, in one line. The server's name isn't known any more, so words about it say
+/// the account's.
+pub fn of_failure(failure: &Failure, account: &str, lang: Lang) -> String {
+    let scene = Scene { account, address: account, host: either(lang, "the server", "服务器"), port: 0 };
+    let diagnosis = diagnose(failure, &scene);
+    let reply = diagnosis.reply.as_ref().map(|reply| format!(" ({reply})")).unwrap_or_default();
+    format!("{}{reply}", say(&diagnosis.cause, lang).replace(":0", ""))
 }
 
 fn elsewhere(now_in: Option<Folder>, lang: Lang) -> Option<Word> {

@@ -1,6 +1,6 @@
 //! A report put into words: the subject, a text body and an HTML body, in English or Chinese. Pure.
 
-mod amount;
+pub mod amount;
 mod content;
 mod en;
 mod html;

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
-use super::facts::{End, LogPart, PartTrouble, RunFacts, RunStart, Usage};
+use super::facts::{End, Holds, LogPart, PartTrouble, RunFacts, RunStart, Usage};
 use super::front::Forwarder;
 use super::link::{self, Message};
 use super::mailer::{self, Job, Policy};
@@ -318,5 +318,6 @@ fn log_parts(run: &Run<'_>) -> Vec<LogPart> {
         let path = folder.join("log");
         parts.push(LogPart { path, holds, start: 0, end: spool.len(), spooled: true, trouble });
     }
+    parts.sort_by_key(|part| part.holds == Holds::Stderr);
     parts
 }

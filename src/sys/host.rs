@@ -15,17 +15,35 @@ pub fn name() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
-/// The user's name: from the environment first, since the user database may be on a network
-/// (LDAP) that hangs; else the number.
+/// The user's name: from the environment, else from /etc/passwd (read as a file: the user database
+/// proper may be on a network that hangs), else the number.
 pub fn user() -> String {
-    ["USER", "LOGNAME"]
-        .iter()
-        .find_map(|key| std::env::var(key).ok().filter(|v| !v.is_empty()))
-        .unwrap_or_else(|| format!("uid {}", nix::unistd::getuid()))
+    let uid = nix::unistd::getuid().to_string();
+    let from_env = ["USER", "LOGNAME"].iter().find_map(|key| std::env::var(key).ok().filter(|v| !v.is_empty()));
+    let from_file = || name_in(&std::fs::read_to_string("/etc/passwd").ok()?, &uid);
+    from_env.or_else(from_file).unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// The name of a user id in the text of passwd(5).
+fn name_in(passwd: &str, uid: &str) -> Option<String> {
+    let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    fields.into_iter().find(|f| f.get(2) == Some(&uid)).and_then(|f| f.first().map(|name| (*name).to_owned()))
 }
 
 /// The locale that messages follow: the first of `LC_ALL`, `LC_MESSAGES`, `LANG` that is set
 /// (POSIX, "Internationalization Variables").
 pub fn locale() -> Option<String> {
     ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|key| std::env::var(key).ok().filter(|v| !v.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_found_by_the_whole_number() {
+        let passwd = "root:x:0:0:root:/root:/bin/bash\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        assert_eq!(name_in(passwd, "1000").as_deref(), Some("ann"));
+        assert_eq!(name_in(passwd, "100"), None);
+    }
 }

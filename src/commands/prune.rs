@@ -1,0 +1,138 @@
+//! Removes runs and receipts that have been kept long enough, so that logs never fill the disk.
+//! The mailer does it after its mail, when nobody waits.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::LogSettings;
+use crate::outbox::store::{Folder, Store};
+use crate::run::record::{FILE, Phase, RunRecord};
+
+/// What may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    pub age: Duration,
+    /// Bytes of runs together.
+    pub size: u64,
+}
+
+impl From<&LogSettings> for Keep {
+    fn from(log: &LogSettings) -> Self {
+        Self { age: log.keep, size: log.keep_size }
+    }
+}
+
+/// Removes, oldest first, what is beyond `keep`: runs that have ended and whose mail isn't waiting,
+/// and receipts. What can't be read or removed stays: tidying up is never worth an error.
+pub fn prune(root: &Path, store: &Store, keep: Keep, now: Timestamp) {
+    let waiting = waiting_runs(store);
+    let mut total = 0;
+    for run in newest_first(&root.join("runs")) {
+        total += size_of(&run);
+        let Some((id, ended)) = ended(&run) else { continue };
+        let old = age(ended, now) > keep.age || total > keep.size;
+        if old && !waiting.contains(&id) && std::fs::remove_dir_all(&run).is_ok() {
+            total = total.min(keep.size);
+        }
+    }
+    for id in store.list(Folder::Sent).unwrap_or_default() {
+        if store.load(Folder::Sent, &id).is_ok_and(|entry| age(entry.created, now) > keep.age)
+            && store.forget(Folder::Sent, &id).is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn age(then: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(then)).unwrap_or_default()
+}
+
+/// Runs whose mail hasn't gone out: it says where the whole log lies.
+fn waiting_runs(store: &Store) -> HashSet<String> {
+    let mut runs = HashSet::new();
+    for folder in [Folder::New, Folder::Held, Folder::Failed] {
+        for id in store.list(folder).unwrap_or_default() {
+            runs.extend(store.load(folder, &id).ok().and_then(|entry| entry.run).map(|run| run.0));
+        }
+    }
+    runs
+}
+
+/// Ids sort by time.
+fn newest_first(runs: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    folders.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
+    folders
+}
+
+fn size_of(run: &Path) -> u64 {
+    let entries = std::fs::read_dir(run).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
+}
+
+/// Id and end of a run; None while it runs, or when its record can't be read.
+fn ended(run: &Path) -> Option<(String, Timestamp)> {
+    match RunRecord::from_json(&std::fs::read(run.join(FILE)).ok()?).ok()?.phase {
+        Phase::Ended(facts) => Some((facts.start.id.0, facts.ended)),
+        Phase::Running(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::facts::{End, Origin, RunFacts, RunId, RunStart};
+
+    fn make_run(root: &Path, id: &str, ended: Option<&str>, bytes: usize) {
+        let folder = root.join("runs").join(id);
+        std::fs::create_dir_all(&folder).unwrap();
+        let start = RunStart {
+            id: RunId(id.to_owned()),
+            origin: Origin::Pipe,
+            title: None,
+            note: None,
+            tags: Vec::new(),
+            host: "h".into(),
+            user: "u".into(),
+            cwd: "/".into(),
+            started: "2026-01-01T00:00:00Z".parse().unwrap(),
+        };
+        let record = match ended {
+            None => RunRecord::running(&start),
+            Some(at) => RunRecord::ended(&RunFacts {
+                start,
+                ended: at.parse().unwrap(),
+                duration: Duration::ZERO,
+                end: End::Unknown,
+                usage: None,
+                log: Vec::new(),
+            }),
+        };
+        std::fs::write(folder.join(FILE), record.to_json()).unwrap();
+        std::fs::write(folder.join("log"), vec![b'x'; bytes]).unwrap();
+    }
+
+    fn left(root: &Path) -> Vec<String> {
+        let names = newest_first(&root.join("runs"));
+        names.iter().map(|run| run.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn old_and_surplus_runs_go_and_a_running_one_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path().join("outbox")).unwrap();
+        make_run(dir.path(), "1-old", Some("2026-01-01T00:00:00Z"), 10);
+        make_run(dir.path(), "0-running", None, 10);
+        make_run(dir.path(), "2-surplus", Some("2026-03-01T00:00:00Z"), 10_000);
+        make_run(dir.path(), "3-new", Some("2026-03-01T00:00:00Z"), 10_000);
+        make_run(dir.path(), "4-newest", Some("2026-03-01T00:00:00Z"), 10);
+        let keep = Keep { age: Duration::from_secs(30 * 86_400), size: 12_000 };
+        prune(dir.path(), &store, keep, "2026-03-02T00:00:00Z".parse().unwrap());
+        assert_eq!(left(dir.path()), ["4-newest", "3-new", "0-running"]);
+    }
+}
