@@ -110,6 +110,30 @@ pub fn diagnose_cause(stage: Stage, class: Class, cause: &Cause, scene: &Scene<'
     Diagnosis { class, cause: cause_text.fill(scene), fix: fix.fill(scene), reply }
 }
 
+/// There is no account to send with: `wanted` isn't in `notify.toml`, or nothing is.
+pub fn no_account(wanted: Option<&str>) -> Diagnosis {
+    let (cause, fix) = match wanted {
+        Some(name) => (
+            Text::new(
+                format!("there is no account {name:?} in notify.toml"),
+                format!("notify.toml 里没有账号 {name:?}"),
+            ),
+            Text::new(
+                format!("add [accounts.{name}] to notify.toml, or choose another by --account or `account`"),
+                format!("在 notify.toml 里加上 [accounts.{name}]，或用 --account、`account` 另选一个"),
+            ),
+        ),
+        None => (
+            Text::new("no account is set up", "还没有设置发信账号"),
+            Text::new(
+                "write [accounts.NAME] with address and auth_code into notify.toml, then run `notify-done outbox flush`",
+                "在 notify.toml 里写上 [accounts.名字]、address 和 auth_code，然后运行 `notify-done outbox flush`",
+            ),
+        ),
+    };
+    Diagnosis { class: Class::Settings, cause, fix, reply: None }
+}
+
 fn lookup(stage: Stage, reply: &Reply) -> Option<&'static Row> {
     let text = reply.text.to_lowercase();
     ROWS.iter().find(|row| {
@@ -354,7 +378,14 @@ fn of_settings(cause: &Cause) -> (Text, Text) {
             Text::new(format!("{text:?} is no mail address"), format!("{text:?} 不是邮箱地址")),
             Text::new("mend it in notify.toml or on the command line", "请在 notify.toml 或命令行里改正"),
         ),
-        Cause::Local { detail } => (
+        Cause::Local { detail, hint: Some(hint) } => (
+            Text::new(detail.clone(), detail.clone()),
+            Text::new(
+                format!("{hint}; then run `notify-done outbox flush`"),
+                format!("{hint}；然后运行 `notify-done outbox flush`"),
+            ),
+        ),
+        Cause::Local { detail, hint: None } => (
             Text::new(detail.clone(), detail.clone()),
             Text::new(
                 "mend this, then run `notify-done outbox flush`",

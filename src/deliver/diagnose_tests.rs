@@ -277,7 +277,7 @@ fn every_other_cause_has_words() {
         (Stage::Tls, Cause::CaFile { detail: detail() }, Class::Settings, "why"),
         (Stage::MailFrom, Cause::TooLarge { bytes: 9, limit: 8 }, Class::Permanent, "9 bytes"),
         (Stage::Prepare, Cause::BadAddress { text: "x".into() }, Class::Permanent, "\"x\""),
-        (Stage::Body, Cause::Local { detail: detail() }, Class::Transient, "why"),
+        (Stage::Body, Cause::Local { detail: detail(), hint: None }, Class::Transient, "why"),
         (Stage::AfterDot, Cause::Interrupted, Class::Unknown, "may have arrived"),
         (Stage::AfterDot, Cause::Closed, Class::Unknown, "may have arrived"),
         (Stage::AfterDot, Cause::Timeout { after_ms: 1 }, Class::Unknown, "may have arrived"),

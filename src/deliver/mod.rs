@@ -3,8 +3,11 @@
 //! [`smtp::attempt`] speaks the protocol and returns facts ([`verdict`]); [`diagnose`] turns them
 //! into a class, a cause and a fix in words. Whether and when to try again is `outbox/`'s business.
 
+mod connect;
 pub mod diagnose;
 pub mod ehlo;
+pub mod job;
+mod pieces;
 mod replies;
 pub mod smtp;
 mod stream;
@@ -12,6 +15,6 @@ mod tls;
 pub mod verdict;
 
 #[cfg(test)]
-mod responder;
+pub(crate) mod responder;
 #[cfg(test)]
 mod smtp_faults;

@@ -8,9 +8,8 @@ use std::cell::Cell;
 use std::error::Error as StdError;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, Read};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -21,88 +20,26 @@ use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter};
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
+use super::connect::{
+    ask_for_tls, at, clear_text_is_safe, connect, expect, failure, hello, io_cause, secure, within,
+};
 use super::diagnose::classify;
 use super::ehlo::Offers;
+use super::job::{Job, Ledger, Limits, Progress};
+use super::pieces::Pieces;
 use super::stream::{TapHandle, Wire};
-use super::tls;
 use super::verdict::{
     Attempt, Cause, Class, Failure, Feature, Outcome, RecipientResult, RecipientVerdict, Reply, Stage,
 };
-use crate::config::{Account, Auth, Secret, Tls};
-use crate::error::Result;
-
-/// Bytes of the message that are read and written at a time.
-const PIECE: usize = 64 * 1024;
-/// Addresses of a host that are tried.
-const MAX_ADDRESSES: usize = 8;
-
-/// How long each step may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Resolving the name; and connecting, for each address.
-    pub connect: Duration,
-    /// Each command and its reply, the greeting, the TLS handshake.
-    pub step: Duration,
-    /// The whole message and the answer to its end …
-    pub data_base: Duration,
-    /// … plus this for each MiB of it.
-    pub data_per_mib: Duration,
-    /// QUIT, and a reply that may be waiting after a write failed.
-    pub quit: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            step: Duration::from_secs(30),
-            // Servers scan a mail before they answer. A slow uplink (0.5 Mbit/s) takes 17 s a MiB.
-            data_base: Duration::from_secs(120),
-            data_per_mib: Duration::from_secs(20),
-            quit: Duration::from_secs(2),
-        }
-    }
-}
-
-/// What is to be sent, and as whom.
-#[derive(Debug)]
-pub struct Job<'a> {
-    pub account: &'a Account,
-    pub secret: &'a Secret,
-    /// Bare addresses.
-    pub recipients: &'a [String],
-    /// Header lines with CRLF that stand before the body file's own.
-    pub headers: Vec<u8>,
-    /// The rest of the message: more headers, a blank line and the body, lines ending in CRLF.
-    pub body: &'a Path,
-    pub limits: &'a Limits,
-}
-
-/// A point that must be durable before the dialogue goes on.
-#[derive(Debug)]
-pub enum Progress<'a> {
-    /// Every RCPT has its answer: from here on the recipients are frozen.
-    Recipients(&'a [RecipientResult]),
-    /// The last byte was written; the final "." follows. Until the next step is recorded, a crash
-    /// leaves it unknown whether the mail arrived.
-    BodySent,
-    /// The server took it. Recorded before QUIT.
-    Accepted(&'a Reply),
-}
-
-/// Records a [`Progress`]; an error stops the transaction, before the final "." without a trace.
-pub type Ledger<'a> = &'a mut dyn FnMut(Progress<'_>) -> Result<()>;
+use crate::config::{Auth, Tls};
 
 /// [`attempt`] for callers without a runtime: makes one for the time of the call.
 pub fn attempt_blocking(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let cause = Cause::Local { detail: format!("can't wait for the network: {error}") };
+            let cause = local(format!("can't wait for the network: {error}"));
             let outcome = Outcome::Failed(failure(Stage::Prepare, cause));
             return Attempt { recipients: Vec::new(), outcome, elapsed: Duration::ZERO };
         }
@@ -124,14 +61,6 @@ pub async fn attempt(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
     Attempt { recipients, outcome, elapsed: begin.elapsed() }
 }
 
-fn failure(stage: Stage, cause: Cause) -> Failure {
-    Failure { stage, class: classify(stage, &cause), cause }
-}
-
-fn at(stage: Stage) -> impl Fn(Cause) -> Failure {
-    move |cause| failure(stage, cause)
-}
-
 async fn transact(
     job: &Job<'_>,
     recipients: &mut Vec<RecipientResult>,
@@ -146,9 +75,7 @@ async fn transact(
         session.login(job).await?;
         session.envelope(job, &from, size, recipients).await?;
         let kept = ledger(Progress::Recipients(recipients));
-        if let Err(error) = kept {
-            return Err(local(Stage::RcptTo, &error));
-        }
+        kept.map_err(|error| failure(Stage::RcptTo, Cause::local(&error)))?;
         if let Some(failure) = nobody_left(recipients) {
             return Err(failure);
         }
@@ -159,15 +86,16 @@ async fn transact(
     outcome
 }
 
-fn local(stage: Stage, error: &crate::error::Error) -> Failure {
-    failure(stage, Cause::Local { detail: error.to_string() })
+/// A cause on this machine that no [`crate::error::Error`] tells.
+fn local(detail: String) -> Cause {
+    Cause::Local { detail, hint: None }
 }
 
 fn open_body(job: &Job<'_>) -> std::result::Result<(File, u64), Cause> {
     let file = File::open(job.body).and_then(|file| file.metadata().map(|meta| (file, meta.len())));
     match file {
         Ok((file, len)) => Ok((file, len + job.headers.len() as u64)),
-        Err(error) => Err(Cause::Local { detail: format!("can't read {}: {error}", job.body.display()) }),
+        Err(error) => Err(local(format!("can't read {}: {error}", job.body.display()))),
     }
 }
 
@@ -188,9 +116,7 @@ fn nobody_left(recipients: &[RecipientResult]) -> Option<Failure> {
             }
         }
     }
-    Some(worst.unwrap_or_else(|| {
-        failure(Stage::RcptTo, Cause::Local { detail: "the mail has no recipient".to_owned() })
-    }))
+    Some(worst.unwrap_or_else(|| failure(Stage::RcptTo, local("the mail has no recipient".to_owned()))))
 }
 
 /// A connection that has said EHLO, encrypted as the account wants it.
@@ -275,7 +201,7 @@ impl Session {
     }
 
     async fn login(&mut self, job: &Job<'_>) -> std::result::Result<(), Failure> {
-        if !self.encrypted && !self.peer.ip().to_canonical().is_loopback() {
+        if !self.encrypted && !clear_text_is_safe(self.peer.ip()) {
             return Err(failure(Stage::Auth, Cause::ClearText));
         }
         let offers = |name: &str| self.offers.auth.iter().any(|offered| offered == name);
@@ -386,31 +312,27 @@ impl Session {
         self.go_on(Stage::Data, &reply)?;
         let ending = Cell::new(Ending::Writing);
         let tap = self.tap.clone();
-        let pieces = Pieces {
-            headers: Some(job.headers.clone()),
-            file: body,
-            carry: Vec::new(),
-            finish: |read: io::Result<()>| {
-                let kept = read
-                    .map_err(|error| format!("can't read {}: {error}", job.body.display()))
-                    .and_then(|()| ledger(Progress::BodySent).map_err(|error| error.to_string()));
-                if kept.is_err() {
-                    // lettre ends the message after the last piece, whatever we say.
-                    tap.with(|tap| tap.cut = true);
-                }
-                ending.set(match kept {
-                    Ok(()) => Ending::Whole,
-                    Err(detail) => Ending::Cut(detail),
-                });
-            },
+        let finish = |read: io::Result<()>| {
+            let kept = read
+                .map_err(|error| local(format!("can't read {}: {error}", job.body.display())))
+                .and_then(|()| ledger(Progress::BodySent).map_err(|error| Cause::local(&error)));
+            if kept.is_err() {
+                // lettre ends the message after the last piece, whatever we say.
+                tap.with(|tap| tap.cut = true);
+            }
+            ending.set(match kept {
+                Ok(()) => Ending::Whole,
+                Err(cause) => Ending::Cut(cause),
+            });
         };
+        let pieces = Pieces::new(job.headers.clone(), body, finish);
         let mib = u32::try_from(size >> 20).unwrap_or(u32::MAX);
         let limit = self.limits.data_base + self.limits.data_per_mib.saturating_mul(mib);
         let answer = within(limit, self.connection.message_iter(pieces)).await;
         let whole = match ending.into_inner() {
-            Ending::Cut(detail) => {
+            Ending::Cut(cause) => {
                 self.dead = true;
-                return Err(failure(Stage::Body, Cause::Local { detail }));
+                return Err(failure(Stage::Body, cause));
             }
             Ending::Whole => true,
             Ending::Writing => false,
@@ -479,159 +401,7 @@ enum Ending {
     /// All was handed over and recorded: the final "." may be written.
     Whole,
     /// The rest can't be had or recorded: the "." must not be written.
-    Cut(String),
-}
-
-/// The message in pieces. It holds back the last CRLF, because lettre ends the message with
-/// `CRLF "." CRLF` and one CRLF of it is the last line's.
-struct Pieces<F> {
-    headers: Option<Vec<u8>>,
-    file: File,
-    carry: Vec<u8>,
-    finish: F,
-}
-
-impl<F: FnMut(io::Result<()>)> Iterator for Pieces<F> {
-    type Item = Vec<u8>;
-
-    fn next(&mut self) -> Option<Vec<u8>> {
-        if let Some(headers) = self.headers.take()
-            && !headers.is_empty()
-        {
-            return Some(self.hold_back(headers));
-        }
-        let mut piece = Vec::with_capacity(PIECE + 2);
-        piece.append(&mut self.carry);
-        let held = piece.len();
-        let read = (&self.file).take(PIECE as u64).read_to_end(&mut piece);
-        match read {
-            Ok(0) if held == 0 || piece == b"\r\n" => {
-                (self.finish)(Ok(()));
-                None
-            }
-            // A lone CR at the very end: no message of ours ends so, but its byte isn't ours to drop.
-            Ok(0) => Some(piece),
-            Ok(_) => Some(self.hold_back(piece)),
-            Err(error) => {
-                (self.finish)(Err(error));
-                None
-            }
-        }
-    }
-}
-
-impl<F> Pieces<F> {
-    fn hold_back(&mut self, mut piece: Vec<u8>) -> Vec<u8> {
-        let held = match piece.as_slice() {
-            [.., b'\r', b'\n'] => 2,
-            [.., b'\r'] => 1,
-            _ => 0,
-        };
-        self.carry = piece.split_off(piece.len() - held);
-        piece
-    }
-}
-
-fn hello(name: Option<&str>) -> std::result::Result<ClientId, Cause> {
-    match name {
-        None => Ok(ClientId::Ipv4(Ipv4Addr::LOCALHOST)),
-        Some(name) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()) => {
-            Ok(ClientId::Domain(name.to_owned()))
-        }
-        Some(name) => Err(Cause::BadAddress { text: name.to_owned() }),
-    }
-}
-
-async fn within<T>(limit: Duration, step: impl Future<Output = T>) -> std::result::Result<T, Cause> {
-    let after_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-    timeout(limit, step).await.map_err(|_| Cause::Timeout { after_ms })
-}
-
-async fn connect(host: &str, port: u16, limits: &Limits) -> std::result::Result<TcpStream, Failure> {
-    let found = within(limits.connect, tokio::net::lookup_host((host, port)))
-        .await
-        .map_err(at(Stage::Resolve))?
-        .map_err(|error| failure(Stage::Resolve, Cause::Unresolved { detail: error.to_string() }))?;
-    let mut last = Cause::Unresolved { detail: "it has no address".to_owned() };
-    for address in found.take(MAX_ADDRESSES) {
-        match within(limits.connect, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => {
-                // Commands are small and each waits for its answer. Only speed is lost without.
-                tcp.set_nodelay(true).ok();
-                return Ok(tcp);
-            }
-            Ok(Err(error)) => last = Cause::Unreachable { detail: error.to_string() },
-            Err(cause) => last = cause,
-        }
-    }
-    let stage = if matches!(last, Cause::Unresolved { .. }) { Stage::Resolve } else { Stage::Connect };
-    Err(failure(stage, last))
-}
-
-/// Reads a reply and demands its first digit.
-async fn expect<S: AsyncRead + AsyncWrite + Unpin>(
-    wire: &mut Wire<S>,
-    stage: Stage,
-    digit: u16,
-    limits: &Limits,
-) -> std::result::Result<(), Failure> {
-    let reply = within(limits.step, wire.reply())
-        .await
-        .map_err(at(stage))?
-        .map_err(|error| failure(stage, io_cause(&error)))?;
-    if reply.code / 100 == digit { Ok(()) } else { Err(failure(stage, Cause::Reply(reply))) }
-}
-
-/// Greeting, EHLO and STARTTLS in clear (RFC 3207); no word of the account is said before TLS.
-async fn ask_for_tls(
-    mut wire: Wire<TcpStream>,
-    hello: &ClientId,
-    limits: &Limits,
-) -> std::result::Result<Wire<TcpStream>, Failure> {
-    let broken = |stage| move |error: io::Error| failure(stage, io_cause(&error));
-    expect(&mut wire, Stage::Banner, 2, limits).await?;
-    wire.say(&format!("EHLO {hello}")).await.map_err(broken(Stage::Ehlo))?;
-    expect(&mut wire, Stage::Ehlo, 2, limits).await?;
-    if !wire.tap().with(|tap| Offers::parse(tap.lines())).starttls {
-        return Err(failure(Stage::StartTls, Cause::NotOffered(Feature::StartTls)));
-    }
-    wire.say("STARTTLS").await.map_err(broken(Stage::StartTls))?;
-    expect(&mut wire, Stage::StartTls, 2, limits).await?;
-    if wire.has_unread() {
-        return Err(failure(Stage::StartTls, Cause::Injected));
-    }
-    Ok(wire)
-}
-
-async fn secure(
-    wire: Wire<TcpStream>,
-    job: &Job<'_>,
-) -> std::result::Result<Wire<tokio_rustls::client::TlsStream<TcpStream>>, Failure> {
-    let server = &job.account.server;
-    let config = tls::client_config(server.ca_file.as_deref()).map_err(at(Stage::Tls))?;
-    let name = rustls::pki_types::ServerName::try_from(server.host.clone())
-        .map_err(|_| failure(Stage::Tls, Cause::BadAddress { text: server.host.clone() }))?;
-    let peer = wire.peer();
-    let handshake = TlsConnector::from(config).connect(name, wire.into_inner());
-    let stream = within(job.limits.step, handshake)
-        .await
-        .map_err(at(Stage::Tls))?
-        .map_err(|error| failure(Stage::Tls, io_cause(&error)))?;
-    Ok(Wire::new(stream, peer))
-}
-
-fn io_cause(error: &io::Error) -> Cause {
-    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return Cause::Tls(tls::trouble(tls));
-    }
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::BrokenPipe => Cause::Closed,
-        io::ErrorKind::InvalidData => Cause::Malformed { detail: error.to_string() },
-        _ => Cause::Broken { detail: error.to_string() },
-    }
+    Cut(Cause),
 }
 
 fn lettre_cause(error: &lettre::transport::smtp::Error, tap: &TapHandle) -> Cause {

@@ -108,7 +108,9 @@ fn readable(raw: &[u8]) -> String {
         Err(_) => raw.iter().map(|b| if (b' '..=b'~').contains(b) { char::from(*b) } else { '?' }).collect(),
     };
     let mut text = text.trim_end().to_owned();
-    text.truncate(text.floor_char_boundary(KEPT_LINE));
+    while text.len() > KEPT_LINE {
+        text.pop();
+    }
     text
 }
 

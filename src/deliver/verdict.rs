@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
+
 /// A server's reply: three digits and its text, lines joined with a space.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
@@ -154,9 +156,18 @@ pub enum Cause {
     /// Something on this machine: the code, a file of ours, the disk.
     Local {
         detail: String,
+        /// What to do about it, if that is known.
+        hint: Option<String>,
     },
     /// An earlier process ended after the last byte of the message, before the reply was recorded.
     Interrupted,
+}
+
+impl Cause {
+    /// Something on this machine that says itself what to do.
+    pub fn local(error: &Error) -> Self {
+        Cause::Local { detail: error.to_string(), hint: error.hints.first().cloned() }
+    }
 }
 
 /// A step that failed.
