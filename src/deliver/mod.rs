@@ -1,1 +1,20 @@
+//! Handing one mail to one account's server, and saying what came of it.
+//!
+//! [`smtp::attempt`] speaks the protocol and returns facts ([`verdict`]); [`diagnose`] turns them
+//! into a class, a cause and a fix in words. Whether and when to try again is `outbox/`'s business.
 
+mod connect;
+pub mod diagnose;
+pub mod ehlo;
+pub mod job;
+mod pieces;
+mod replies;
+pub mod smtp;
+mod stream;
+mod tls;
+pub mod verdict;
+
+#[cfg(test)]
+pub(crate) mod responder;
+#[cfg(test)]
+mod smtp_faults;

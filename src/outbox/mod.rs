@@ -1,1 +1,17 @@
+//! Messages on disk until they are delivered: never lost, never sent by two at once.
+//!
+//! [`entry`] says what is kept and how it changes, [`store`] keeps it durably, [`claim`] sees to it
+//! that one process has an entry at a time, [`drain`] takes what waits and tries to deliver it.
 
+pub mod claim;
+pub mod drain;
+pub mod entry;
+pub mod event;
+mod files;
+pub mod schedule;
+pub mod store;
+
+#[cfg(test)]
+mod drain_tests;
+#[cfg(test)]
+mod store_tests;

@@ -1,0 +1,423 @@
+//! One mail, one account, one connection: the only file that knows lettre's transport.
+//!
+//! lettre is driven command by command over a connection of our own (`stream.rs`), because its
+//! `send` gives the whole mail up at the first refused recipient, bounds only the TCP connect in
+//! time, and can't tell a loss before the final "." from one after it.
+
+use std::cell::Cell;
+use std::error::Error as StdError;
+use std::fmt::Display;
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use lettre::Address;
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, MailParameter};
+use secrecy::ExposeSecret;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::connect::{
+    ask_for_tls, at, clear_text_is_safe, connect, expect, failure, hello, io_cause, secure, within,
+};
+use super::diagnose::classify;
+use super::ehlo::Offers;
+use super::job::{Job, Ledger, Limits, Progress};
+use super::pieces::Pieces;
+use super::stream::{TapHandle, Wire};
+use super::verdict::{
+    Attempt, Cause, Class, Failure, Feature, Outcome, RecipientResult, RecipientVerdict, Reply, Stage,
+};
+use crate::config::{Auth, Tls};
+
+/// [`attempt`] for callers without a runtime: makes one for the time of the call.
+pub fn attempt_blocking(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let cause = local(format!("can't wait for the network: {error}"));
+            let outcome = Outcome::Failed(failure(Stage::Prepare, cause));
+            return Attempt { recipients: Vec::new(), outcome, elapsed: Duration::ZERO };
+        }
+    };
+    let attempt = runtime.block_on(attempt(job, ledger));
+    // Dropping a runtime waits for its threads, and a getaddrinfo that hangs has one.
+    runtime.shutdown_background();
+    attempt
+}
+
+/// Makes one try at handing the mail over. Never panics or hangs: every step has its limit.
+pub async fn attempt(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
+    let begin = Instant::now();
+    let mut recipients = Vec::new();
+    let outcome = match transact(job, &mut recipients, ledger).await {
+        Ok(outcome) => outcome,
+        Err(failure) => Outcome::Failed(failure),
+    };
+    Attempt { recipients, outcome, elapsed: begin.elapsed() }
+}
+
+async fn transact(
+    job: &Job<'_>,
+    recipients: &mut Vec<RecipientResult>,
+    ledger: Ledger<'_>,
+) -> std::result::Result<Outcome, Failure> {
+    let prepare = at(Stage::Prepare);
+    // Opened first: without it there is nothing to say to a server.
+    let (body, size) = open_body(job).map_err(&prepare)?;
+    let from = parse_address(&job.account.address).map_err(&prepare)?;
+    let mut session = Session::open(job).await?;
+    let outcome = async {
+        session.login(job).await?;
+        session.envelope(job, &from, size, recipients).await?;
+        let kept = ledger(Progress::Recipients(recipients));
+        kept.map_err(|error| failure(Stage::RcptTo, Cause::local(&error)))?;
+        if let Some(failure) = nobody_left(recipients) {
+            return Err(failure);
+        }
+        session.message(job, body, size, ledger).await
+    }
+    .await;
+    session.close().await;
+    outcome
+}
+
+/// A cause on this machine that no [`crate::error::Error`] tells.
+fn local(detail: String) -> Cause {
+    Cause::Local { detail, hint: None }
+}
+
+fn open_body(job: &Job<'_>) -> std::result::Result<(File, u64), Cause> {
+    let file = File::open(job.body).and_then(|file| file.metadata().map(|meta| (file, meta.len())));
+    match file {
+        Ok((file, len)) => Ok((file, len + job.headers.len() as u64)),
+        Err(error) => Err(local(format!("can't read {}: {error}", job.body.display()))),
+    }
+}
+
+fn parse_address(address: &str) -> std::result::Result<Address, Cause> {
+    address.parse().map_err(|_| Cause::BadAddress { text: address.to_owned() })
+}
+
+/// When no recipient was taken: the failure of all of them, the one worth a retry if there is one.
+fn nobody_left(recipients: &[RecipientResult]) -> Option<Failure> {
+    let mut worst = None;
+    for result in recipients {
+        match &result.verdict {
+            RecipientVerdict::Accepted => return None,
+            RecipientVerdict::Refused { class, cause } => {
+                if worst.is_none() || class.retryable() {
+                    worst = Some(Failure { stage: Stage::RcptTo, class: *class, cause: cause.clone() });
+                }
+            }
+        }
+    }
+    Some(worst.unwrap_or_else(|| failure(Stage::RcptTo, local("the mail has no recipient".to_owned()))))
+}
+
+/// A connection that has said EHLO, encrypted as the account wants it.
+struct Session {
+    connection: AsyncSmtpConnection,
+    tap: TapHandle,
+    offers: Offers,
+    limits: Limits,
+    peer: SocketAddr,
+    encrypted: bool,
+    /// Nothing can be said any more, not even QUIT.
+    dead: bool,
+}
+
+impl Session {
+    async fn open(job: &Job<'_>) -> std::result::Result<Self, Failure> {
+        let server = &job.account.server;
+        let hello = hello(server.hello_name.as_deref()).map_err(at(Stage::Prepare))?;
+        let limits = *job.limits;
+        let tcp = connect(&server.host, server.port, &limits).await?;
+        let peer = tcp.peer_addr().map_err(|error| failure(Stage::Connect, io_cause(&error)))?;
+        let wire = Wire::new(tcp, peer);
+        match server.tls {
+            Tls::None => Self::greet(wire, &hello, limits, false).await,
+            Tls::Implicit => Self::greet(secure(wire, job).await?, &hello, limits, true).await,
+            Tls::StartTls => {
+                let wire = secure(ask_for_tls(wire, &hello, &limits).await?, job).await?;
+                // The greeting was said in clear: lettre gets another one, and says EHLO again.
+                Self::hand_over(wire, &hello, limits, true).await
+            }
+        }
+    }
+
+    async fn greet<S>(
+        mut wire: Wire<S>,
+        hello: &ClientId,
+        limits: Limits,
+        encrypted: bool,
+    ) -> std::result::Result<Self, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug + 'static,
+    {
+        expect(&mut wire, Stage::Banner, 2, &limits).await?;
+        Self::hand_over(wire, hello, limits, encrypted).await
+    }
+
+    async fn hand_over<S>(
+        mut wire: Wire<S>,
+        hello: &ClientId,
+        limits: Limits,
+        encrypted: bool,
+    ) -> std::result::Result<Self, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Send + Sync + Unpin + std::fmt::Debug + 'static,
+    {
+        wire.greet_again();
+        let (tap, peer) = (wire.tap(), wire.peer());
+        let opening = AsyncSmtpConnection::connect_with_transport(Box::new(wire), hello);
+        let connection = within(limits.step, opening)
+            .await
+            .map_err(at(Stage::Ehlo))?
+            .map_err(|error| failure(Stage::Ehlo, lettre_cause(&error, &tap)))?;
+        let offers = tap.with(|tap| Offers::parse(tap.lines()));
+        Ok(Self { connection, tap, offers, limits, peer, encrypted, dead: false })
+    }
+
+    /// Says one command; a negative reply is a failure.
+    async fn say(&mut self, stage: Stage, command: impl Display) -> std::result::Result<Reply, Failure> {
+        let answer = within(self.limits.step, self.connection.command(command)).await;
+        let cause = match answer {
+            Ok(Ok(_)) => match self.tap.with(|tap| tap.reply()) {
+                Some(reply) => return Ok(reply),
+                None => Cause::Malformed { detail: "no reply".to_owned() },
+            },
+            Ok(Err(error)) => lettre_cause(&error, &self.tap),
+            Err(cause) => cause,
+        };
+        // After 421 the server closes (RFC 5321 section 3.8); after anything but a reply the
+        // dialogue is out of step.
+        self.dead = !matches!(&cause, Cause::Reply(reply) if reply.code != 421);
+        Err(failure(stage, cause))
+    }
+
+    async fn login(&mut self, job: &Job<'_>) -> std::result::Result<(), Failure> {
+        if !self.encrypted && !clear_text_is_safe(self.peer.ip()) {
+            return Err(failure(Stage::Auth, Cause::ClearText));
+        }
+        let offers = |name: &str| self.offers.auth.iter().any(|offered| offered == name);
+        let plain = match job.account.server.auth {
+            Auth::Auto | Auth::Plain if offers("PLAIN") => true,
+            Auth::Auto | Auth::Login if offers("LOGIN") => false,
+            _ => {
+                let feature = Feature::Auth { offered: self.offers.auth.clone() };
+                return Err(failure(Stage::Auth, Cause::NotOffered(feature)));
+            }
+        };
+        let (user, code) = (&job.account.username, job.secret.0.expose_secret());
+        // Once and by one mechanism: QQ ends a connection that tries a second, and counts both.
+        let reply = if plain {
+            let both = BASE64.encode(format!("\0{user}\0{code}"));
+            self.say(Stage::Auth, format_args!("AUTH PLAIN {both}\r\n")).await?
+        } else {
+            // What the challenges say differs between servers; their order doesn't.
+            let asked = self.say(Stage::Auth, "AUTH LOGIN\r\n").await?;
+            self.go_on(Stage::Auth, &asked)?;
+            let asked = self.say(Stage::Auth, format_args!("{}\r\n", BASE64.encode(user))).await?;
+            self.go_on(Stage::Auth, &asked)?;
+            self.say(Stage::Auth, format_args!("{}\r\n", BASE64.encode(code))).await?
+        };
+        self.done(Stage::Auth, &reply)
+    }
+
+    /// Demands an intermediate reply (3yz).
+    fn go_on(&mut self, stage: Stage, reply: &Reply) -> std::result::Result<(), Failure> {
+        self.first_digit(stage, reply, 3)
+    }
+
+    /// Demands a completion (2yz).
+    fn done(&mut self, stage: Stage, reply: &Reply) -> std::result::Result<(), Failure> {
+        self.first_digit(stage, reply, 2)
+    }
+
+    fn first_digit(&mut self, stage: Stage, reply: &Reply, digit: u16) -> std::result::Result<(), Failure> {
+        if reply.code / 100 == digit {
+            return Ok(());
+        }
+        self.dead = true;
+        Err(failure(stage, Cause::Malformed { detail: format!("out of step: {reply}") }))
+    }
+
+    /// MAIL, and RCPT for each; goes on past refused ones as long as the server listens.
+    async fn envelope(
+        &mut self,
+        job: &Job<'_>,
+        from: &Address,
+        size: u64,
+        recipients: &mut Vec<RecipientResult>,
+    ) -> std::result::Result<(), Failure> {
+        let mut parameters = Vec::new();
+        if let Some(limit) = self.offers.size {
+            if limit > 0 && size > limit {
+                return Err(failure(Stage::MailFrom, Cause::TooLarge { bytes: size, limit }));
+            }
+            parameters.push(MailParameter::Size(usize::try_from(size).unwrap_or(usize::MAX)));
+        }
+        let foreign = |text: &str| !text.is_ascii();
+        if foreign(&job.account.address) || job.recipients.iter().any(|to| foreign(to)) {
+            if self.offers.smtputf8 {
+                parameters.push(MailParameter::SmtpUtfEight);
+            } else if foreign(&job.account.address) {
+                return Err(failure(Stage::MailFrom, Cause::NotOffered(Feature::SmtpUtf8)));
+            }
+        }
+        let reply = self.say(Stage::MailFrom, Mail::new(Some(from.clone()), parameters)).await?;
+        self.done(Stage::MailFrom, &reply)?;
+        for address in job.recipients {
+            let verdict = self.recipient(address).await?;
+            recipients.push(RecipientResult { address: address.clone(), verdict });
+        }
+        Ok(())
+    }
+
+    async fn recipient(&mut self, address: &str) -> std::result::Result<RecipientVerdict, Failure> {
+        let refused = |cause: Cause| {
+            let class = classify(Stage::RcptTo, &cause);
+            Ok(RecipientVerdict::Refused { class, cause })
+        };
+        let parsed = match parse_address(address) {
+            Ok(parsed) => parsed,
+            Err(cause) => return refused(cause),
+        };
+        if !address.is_ascii() && !self.offers.smtputf8 {
+            return refused(Cause::NotOffered(Feature::SmtpUtf8));
+        }
+        match self.say(Stage::RcptTo, Rcpt::new(parsed, Vec::new())).await {
+            Ok(reply) => self.done(Stage::RcptTo, &reply).map(|()| RecipientVerdict::Accepted),
+            Err(failure) if !self.dead => {
+                Ok(RecipientVerdict::Refused { class: failure.class, cause: failure.cause })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// DATA, the message, and the answer to its end.
+    async fn message(
+        &mut self,
+        job: &Job<'_>,
+        body: File,
+        size: u64,
+        ledger: Ledger<'_>,
+    ) -> std::result::Result<Outcome, Failure> {
+        let reply = self.say(Stage::Data, Data).await?;
+        self.go_on(Stage::Data, &reply)?;
+        let ending = Cell::new(Ending::Writing);
+        let tap = self.tap.clone();
+        let finish = |read: io::Result<()>| {
+            let kept = read
+                .map_err(|error| local(format!("can't read {}: {error}", job.body.display())))
+                .and_then(|()| ledger(Progress::BodySent).map_err(|error| Cause::local(&error)));
+            if kept.is_err() {
+                // lettre ends the message after the last piece, whatever we say.
+                tap.with(|tap| tap.cut = true);
+            }
+            ending.set(match kept {
+                Ok(()) => Ending::Whole,
+                Err(cause) => Ending::Cut(cause),
+            });
+        };
+        let pieces = Pieces::new(job.headers.clone(), body, finish);
+        let mib = u32::try_from(size >> 20).unwrap_or(u32::MAX);
+        let limit = self.limits.data_base + self.limits.data_per_mib.saturating_mul(mib);
+        let answer = within(limit, self.connection.message_iter(pieces)).await;
+        let whole = match ending.into_inner() {
+            Ending::Cut(cause) => {
+                self.dead = true;
+                return Err(failure(Stage::Body, cause));
+            }
+            Ending::Whole => true,
+            Ending::Writing => false,
+        };
+        let outcome = self.answer(answer, whole).await;
+        if let Outcome::Accepted { receipt } = &outcome {
+            // A failure to record is the ledger's owner's to tell: the mail is out.
+            if ledger(Progress::Accepted(receipt)).is_err() {
+                self.dead = true;
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn answer(
+        &mut self,
+        answer: std::result::Result<
+            std::result::Result<lettre::transport::smtp::response::Response, lettre::transport::smtp::Error>,
+            Cause,
+        >,
+        whole: bool,
+    ) -> Outcome {
+        let stage = if whole { Stage::AfterDot } else { Stage::Body };
+        let cause = match answer {
+            Ok(Ok(_)) => match self.tap.with(|tap| tap.reply()) {
+                Some(receipt) if receipt.code / 100 == 2 => return Outcome::Accepted { receipt },
+                Some(other) => Cause::Malformed { detail: format!("out of step: {other}") },
+                None => Cause::Malformed { detail: "no reply".to_owned() },
+            },
+            Ok(Err(error)) => match lettre_cause(&error, &self.tap) {
+                cause @ Cause::Reply(_) => cause,
+                cause => self.pending_refusal().await.map_or(cause, Cause::Reply),
+            },
+            Err(cause) => cause,
+        };
+        self.dead = !whole || !matches!(&cause, Cause::Reply(reply) if reply.code != 421);
+        let failure = failure(stage, cause);
+        if failure.class == Class::Unknown { Outcome::Unknown(failure) } else { Outcome::Failed(failure) }
+    }
+
+    /// A server that refuses in the middle of the message says why and closes: the write fails, and
+    /// the reason waits to be read.
+    async fn pending_refusal(&mut self) -> Option<Reply> {
+        let waiting = within(self.limits.quit, self.connection.read_response()).await;
+        match waiting {
+            Ok(Err(error)) if error.status().is_some() => self.tap.with(|tap| tap.reply()),
+            _ => None,
+        }
+    }
+
+    /// Says goodbye. What the server makes of it changes nothing: QQ often just closes.
+    async fn close(mut self) {
+        if !self.dead {
+            // An open transaction is dropped by it too (RFC 5321 section 4.1.1.10).
+            drop(within(self.limits.quit, self.connection.command(Quit)).await);
+        }
+    }
+}
+
+/// How the writing of the message ended.
+#[derive(Debug, Default)]
+enum Ending {
+    /// It didn't.
+    #[default]
+    Writing,
+    /// All was handed over and recorded: the final "." may be written.
+    Whole,
+    /// The rest can't be had or recorded: the "." must not be written.
+    Cut(Cause),
+}
+
+fn lettre_cause(error: &lettre::transport::smtp::Error, tap: &TapHandle) -> Cause {
+    if let Some(status) = error.status() {
+        let code = u16::from(status);
+        // A refused EHLO is followed by lettre's own QUIT, whose reply the tap then holds.
+        let tapped = tap.with(|tap| tap.reply()).filter(|reply| reply.code / 100 == code / 100);
+        let text = || error.source().map(ToString::to_string).unwrap_or_default();
+        return Cause::Reply(tapped.unwrap_or_else(|| Reply { code, text: text() }));
+    }
+    let mut source = error.source();
+    while let Some(inner) = source {
+        if let Some(io) = inner.downcast_ref::<io::Error>() {
+            return io_cause(io);
+        }
+        source = inner.source();
+    }
+    if tap.with(|tap| tap.eof) { Cause::Closed } else { Cause::Malformed { detail: error.to_string() } }
+}

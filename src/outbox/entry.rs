@@ -1,0 +1,456 @@
+//! A message in the outbox: what is kept of it and how it changes. Pure.
+//!
+//! The state of an entry as a whole is the folder that it lies in; what is here is what a later try
+//! has to know. The JSON is versioned, and every version ever written can be read.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Mailbox;
+use crate::deliver::verdict::{
+    Cause, Class, Failure, Outcome, RecipientResult, RecipientVerdict, Reply, Stage,
+};
+use crate::error::{Error, Kind, Result};
+use crate::run::facts::RunId;
+
+/// The version that is written.
+pub const VERSION: u32 = 1;
+/// Attempts that are kept in detail.
+const KEPT_ATTEMPTS: usize = 20;
+
+/// The id of an entry; sorts by the time of its making. Safe as the name of a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EntryId(String);
+
+impl EntryId {
+    /// # Errors
+    /// `Usage` unless it is 1 to 80 letters, digits and `-`: it becomes part of a path.
+    pub fn parse(text: impl Into<String>) -> Result<Self> {
+        let text = text.into();
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        if text.is_empty() || text.len() > 80 || !text.bytes().all(fits) {
+            return Err(Error::new(Kind::Usage, format!("{text:?} is no id of a mail in the outbox"))
+                .hint("`notify-done outbox list` shows the ids"));
+        }
+        Ok(Self(text))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for EntryId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for EntryId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl From<EntryId> for String {
+    fn from(id: EntryId) -> Self {
+        id.0
+    }
+}
+
+/// Whom it is for and from, as far as flags and environment of the run said. None: what
+/// `notify.toml` says when the mail is sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Addressing {
+    /// NAME of the account asked for.
+    pub account: Option<String>,
+    pub to: Option<Vec<Mailbox>>,
+    pub cc: Option<Vec<Mailbox>>,
+    pub bcc: Option<Vec<Mailbox>>,
+    pub from_name: Option<String>,
+}
+
+/// Whom it goes to, fixed by the first answers to RCPT: from then on no change of `notify.toml`
+/// or of the account changes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipients {
+    pub to: Vec<Mailbox>,
+    pub cc: Vec<Mailbox>,
+    pub bcc: Vec<Mailbox>,
+    /// One for each address, without doubles.
+    pub states: Vec<Recipient>,
+}
+
+impl Recipients {
+    /// All pending.
+    pub fn new(to: Vec<Mailbox>, cc: Vec<Mailbox>, bcc: Vec<Mailbox>) -> Self {
+        let mut states: Vec<Recipient> = Vec::new();
+        for mailbox in to.iter().chain(&cc).chain(&bcc) {
+            if !states.iter().any(|known| known.address.eq_ignore_ascii_case(&mailbox.address)) {
+                states.push(Recipient { address: mailbox.address.clone(), state: State::Pending });
+            }
+        }
+        Self { to, cc, bcc, states }
+    }
+
+    /// The addresses that still wait.
+    pub fn pending(&self) -> Vec<String> {
+        let pending = |r: &&Recipient| r.state == State::Pending;
+        self.states.iter().filter(pending).map(|r| r.address.clone()).collect()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    pub address: String,
+    pub state: State,
+}
+
+/// Where one recipient stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Pending,
+    /// A server took the mail for it.
+    Accepted {
+        account: String,
+        at: Timestamp,
+        receipt: Reply,
+    },
+    /// No later try can succeed.
+    Refused {
+        class: Class,
+        cause: Cause,
+    },
+}
+
+/// The message was written whole and the answer isn't recorded yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    pub account: String,
+    pub at: Timestamp,
+    /// The recipients that RCPT had accepted.
+    pub addresses: Vec<String>,
+}
+
+/// A try that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    pub at: Timestamp,
+    pub account: String,
+    pub outcome: Outcome,
+    pub elapsed_ms: u64,
+}
+
+/// Where an entry rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Folder {
+    New,
+    Held,
+    Sent,
+    Failed,
+}
+
+impl Folder {
+    pub const ALL: [Folder; 4] = [Folder::New, Folder::Held, Folder::Sent, Folder::Failed];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Folder::New => "new",
+            Folder::Held => "held",
+            Folder::Sent => "sent",
+            Folder::Failed => "failed",
+        }
+    }
+}
+
+/// Why an entry lies in `held/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldReason {
+    /// There is no account to send it with.
+    NoAccount,
+    /// `notify.toml` has an unusable value.
+    Config,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub version: u32,
+    pub id: EntryId,
+    /// The run that it tells of; None: `notify-done send`.
+    pub run: Option<RunId>,
+    pub created: Timestamp,
+    /// With its angle brackets; the same for all tries.
+    pub message_id: String,
+    /// For the Date header; the same for all tries.
+    pub date: Timestamp,
+    pub subject: String,
+    pub addressing: Addressing,
+    /// None: not fixed yet.
+    #[serde(default)]
+    pub recipients: Option<Recipients>,
+    /// Newest last; older ones are only counted.
+    #[serde(default)]
+    pub attempts: Vec<AttemptRecord>,
+    #[serde(default)]
+    pub attempt_count: u32,
+    #[serde(default)]
+    pub in_flight: Option<InFlight>,
+    /// The mail may have arrived through this account: no other may send it, lest it come twice
+    /// with different senders.
+    #[serde(default)]
+    pub pinned: Option<String>,
+    #[serde(default)]
+    pub held: Option<HeldReason>,
+    #[serde(default)]
+    pub next_try: Option<Timestamp>,
+}
+
+/// Where an entry stands as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Someone still waits for it.
+    Open,
+    /// All have it.
+    Delivered,
+    /// Nobody waits any more, and not all have it.
+    Refused,
+}
+
+impl Entry {
+    /// Reads an entry.
+    ///
+    /// # Errors
+    /// `Storage` when it isn't one, or a newer notify-done wrote it.
+    pub fn from_json(bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Probe {
+            version: u32,
+        }
+        let unreadable = |error: serde_json::Error| {
+            Error::new(Kind::Storage, "this isn't a mail of the outbox that can be read").because(error)
+        };
+        let Probe { version } = serde_json::from_slice(bytes).map_err(unreadable)?;
+        if version > VERSION {
+            return Err(Error::new(
+                Kind::Storage,
+                format!("a newer notify-done wrote it (format {version}, known is {VERSION})"),
+            )
+            .hint("use that newer notify-done on this outbox"));
+        }
+        serde_json::from_slice(bytes).map_err(unreadable)
+    }
+
+    /// # Errors
+    /// `Storage`, if a time in it can't be written.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut json = serde_json::to_vec_pretty(self).map_err(|error| {
+            Error::new(Kind::Storage, format!("can't write mail {}", self.id)).because(error)
+        })?;
+        json.push(b'\n');
+        Ok(json)
+    }
+
+    /// Fixes the recipients if they aren't, and notes those that will never take it.
+    pub fn record_verdicts(&mut self, chosen: &Recipients, results: &[RecipientResult]) {
+        let recipients = self.recipients.get_or_insert_with(|| chosen.clone());
+        for result in results {
+            if let RecipientVerdict::Refused { class, cause } = &result.verdict
+                && !class.retryable()
+                && let Some(known) = recipients.states.iter_mut().find(|r| r.address == result.address)
+            {
+                known.state = State::Refused { class: *class, cause: cause.clone() };
+            }
+        }
+    }
+
+    /// The message was written whole; the final "." follows.
+    pub fn record_body_sent(&mut self, account: &str, addresses: Vec<String>, at: Timestamp) {
+        self.in_flight = Some(InFlight { account: account.to_owned(), at, addresses });
+    }
+
+    /// The server took it for those in flight. Said twice, the second changes nothing.
+    pub fn record_accepted(&mut self, receipt: &Reply, at: Timestamp) {
+        let Some(flight) = self.in_flight.take() else { return };
+        let states = self.recipients.iter_mut().flat_map(|recipients| &mut recipients.states);
+        for recipient in states.filter(|r| flight.addresses.contains(&r.address)) {
+            recipient.state =
+                State::Accepted { account: flight.account.clone(), at, receipt: receipt.clone() };
+        }
+    }
+
+    /// Notes how a try ended, and what follows from it for the next.
+    pub fn record_attempt(&mut self, record: AttemptRecord) {
+        match &record.outcome {
+            Outcome::Accepted { receipt } => {
+                let receipt = receipt.clone();
+                self.record_accepted(&receipt, record.at);
+            }
+            Outcome::Failed(_) => self.in_flight = None,
+            Outcome::Unknown(_) => {
+                self.in_flight = None;
+                self.pinned = Some(record.account.clone());
+            }
+        }
+        self.attempt_count = self.attempt_count.saturating_add(1);
+        self.attempts.push(record);
+        let surplus = self.attempts.len().saturating_sub(KEPT_ATTEMPTS);
+        self.attempts.drain(..surplus);
+    }
+
+    /// An earlier process ended between the last byte and the record of the answer: nobody knows
+    /// whether the mail arrived. True if that was so.
+    pub fn record_interruption(&mut self) -> bool {
+        let Some(flight) = self.in_flight.take() else { return false };
+        let outcome = Outcome::Unknown(Failure {
+            stage: Stage::AfterDot,
+            class: Class::Unknown,
+            cause: Cause::Interrupted,
+        });
+        self.record_attempt(AttemptRecord { at: flight.at, account: flight.account, outcome, elapsed_ms: 0 });
+        true
+    }
+
+    pub fn standing(&self) -> Standing {
+        let Some(recipients) = &self.recipients else { return Standing::Open };
+        let mut refused = false;
+        for recipient in &recipients.states {
+            match recipient.state {
+                State::Pending => return Standing::Open,
+                State::Refused { .. } => refused = true,
+                State::Accepted { .. } => {}
+            }
+        }
+        if refused || recipients.states.is_empty() { Standing::Refused } else { Standing::Delivered }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn sample(id: &str) -> Entry {
+        Entry {
+            version: VERSION,
+            id: EntryId::parse(id).unwrap(),
+            run: Some(RunId("20261121T093000-1a2b3c4d".into())),
+            created: "2026-11-21T09:30:00Z".parse().unwrap(),
+            message_id: format!("<{id}@example.com>"),
+            date: "2026-11-21T09:30:00Z".parse().unwrap(),
+            subject: "✅ train.py succeeded".into(),
+            addressing: Addressing::default(),
+            recipients: None,
+            attempts: Vec::new(),
+            attempt_count: 0,
+            in_flight: None,
+            pinned: None,
+            held: None,
+            next_try: None,
+        }
+    }
+
+    fn to(addresses: &[&str]) -> Recipients {
+        let mailbox = |a: &&str| Mailbox { name: None, address: (*a).to_owned() };
+        Recipients::new(addresses.iter().map(mailbox).collect(), Vec::new(), Vec::new())
+    }
+
+    fn receipt() -> Reply {
+        Reply { code: 250, text: "OK".into() }
+    }
+
+    /// Catches: a path made from an id that a user typed.
+    #[test]
+    fn ids_cant_leave_the_folder() {
+        for bad in ["", "..", "a/b", "a.b", "x@y", &"a".repeat(81)] {
+            assert_eq!(EntryId::parse(bad).unwrap_err().kind, Kind::Usage);
+        }
+        assert!(serde_json::from_str::<EntryId>("\"../x\"").is_err());
+    }
+
+    /// Catches: an address that stands in both To and Cc getting two mails.
+    #[test]
+    fn an_address_is_asked_once() {
+        let mailbox = |a: &str| Mailbox { name: None, address: a.to_owned() };
+        let all = Recipients::new(vec![mailbox("a@example.com")], vec![mailbox("A@Example.com")], vec![]);
+        assert_eq!(all.pending(), ["a@example.com"]);
+    }
+
+    #[test]
+    fn only_those_in_flight_are_accepted() {
+        let mut entry = sample("a");
+        entry.record_verdicts(&to(&["a@example.com", "b@example.com"]), &[]);
+        entry.record_body_sent("qq", vec!["b@example.com".into()], entry.created);
+        entry.record_accepted(&receipt(), entry.created);
+        assert_eq!(entry.recipients.as_ref().unwrap().pending(), ["a@example.com"]);
+        assert_eq!(entry.standing(), Standing::Open);
+        // The recipients are frozen: another choice changes nothing.
+        entry.record_verdicts(&to(&["z@example.com"]), &[]);
+        assert_eq!(entry.recipients.as_ref().unwrap().pending(), ["a@example.com"]);
+    }
+
+    /// Catches: a mail that may have arrived sent by another account, or thought delivered.
+    #[test]
+    fn an_interruption_pins_the_account() {
+        let mut entry = sample("a");
+        assert!(!entry.record_interruption());
+        entry.record_verdicts(&to(&["a@example.com"]), &[]);
+        entry.record_body_sent("qq", vec!["a@example.com".into()], entry.created);
+        assert!(entry.record_interruption());
+        assert_eq!((entry.pinned.as_deref(), entry.attempt_count), (Some("qq"), 1));
+        assert_eq!(entry.standing(), Standing::Open);
+        assert!(!entry.record_interruption());
+    }
+
+    #[test]
+    fn attempts_are_bounded_but_counted() {
+        let mut entry = sample("a");
+        let failure = Failure { stage: Stage::Connect, class: Class::Transient, cause: Cause::Closed };
+        for n in 0..50 {
+            let outcome = Outcome::Failed(failure.clone());
+            entry.record_attempt(AttemptRecord {
+                at: entry.created,
+                account: "qq".into(),
+                outcome,
+                elapsed_ms: n,
+            });
+        }
+        assert_eq!((entry.attempts.len(), entry.attempt_count), (20, 50));
+        assert_eq!(entry.attempts[19].elapsed_ms, 49);
+    }
+
+    /// Catches: an entry of a newer version read as if it were ours, and then written back poorer.
+    #[test]
+    fn versions() {
+        let newer = br#"{"version": 2, "id": {"new": true}}"#;
+        let error = Entry::from_json(newer).unwrap_err();
+        assert!(error.what.contains("newer") && !error.hints.is_empty());
+        assert!(Entry::from_json(b"{\"version\": 1}").is_err());
+        assert!(Entry::from_json(b"\0\0\0").is_err());
+        let entry = sample("a");
+        assert_eq!(Entry::from_json(&entry.to_json().unwrap()).unwrap(), entry);
+    }
+
+    /// Old states load for ever: these files are never changed, only added to.
+    #[test]
+    fn entries_written_by_version_1_load() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/outbox/v1");
+        let mut names: Vec<_> = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();
+        names.sort();
+        assert_eq!(names.len(), 3);
+        let entries: Vec<Entry> =
+            names.iter().map(|path| Entry::from_json(&std::fs::read(path).unwrap()).unwrap()).collect();
+        assert_eq!(entries[0].standing(), Standing::Open);
+        assert_eq!(entries[0].in_flight.as_ref().unwrap().addresses, ["10001@qq.com"]);
+        assert_eq!(entries[1].standing(), Standing::Open);
+        assert_eq!(entries[1].addressing.to.as_ref().unwrap()[0].name.as_deref(), Some("李雷"));
+        assert_eq!(entries[1].held, Some(HeldReason::NoAccount));
+        assert_eq!(entries[2].standing(), Standing::Refused);
+        assert_eq!((entries[2].attempt_count, entries[2].pinned.as_deref()), (7, Some("163")));
+    }
+}

@@ -1,0 +1,84 @@
+//! What a drain tells: serialisable, since the process that sends may not be the one that prints.
+//! Pure.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::entry::{EntryId, Folder};
+use crate::deliver::diagnose::Diagnosis;
+
+/// A recipient that didn't take the mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    pub address: String,
+    pub diagnosis: Diagnosis,
+}
+
+/// Something that the user may want to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+pub enum Event {
+    Started {
+        entry: EntryId,
+        account: String,
+        host: String,
+        recipients: Vec<String>,
+    },
+    /// Another process is sending it; waiting for that.
+    Waiting {
+        entry: EntryId,
+    },
+    /// Another process had it; it is there now, or still being sent (None).
+    Elsewhere {
+        entry: EntryId,
+        now_in: Option<Folder>,
+    },
+    /// All recipients have it.
+    Sent {
+        entry: EntryId,
+        account: String,
+        recipients: Vec<String>,
+        receipt: String,
+        elapsed_ms: u64,
+    },
+    /// Some have it; it stays for the others or has failed for them.
+    PartlySent {
+        entry: EntryId,
+        account: String,
+        sent: Vec<String>,
+        refused: Vec<Refusal>,
+        kept: Folder,
+    },
+    /// Nobody took it.
+    NotSent {
+        entry: EntryId,
+        account: Option<String>,
+        diagnosis: Diagnosis,
+        kept: Folder,
+        next_try: Option<Timestamp>,
+    },
+    /// It may have arrived.
+    Unknown {
+        entry: EntryId,
+        account: String,
+        diagnosis: Diagnosis,
+        kept: Folder,
+    },
+    /// It can't be read or recorded; it is left alone.
+    Trouble {
+        entry: EntryId,
+        message: String,
+        hint: Option<String>,
+    },
+}
+
+/// What a drain did, counted by entry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    pub sent: u32,
+    /// Still in new/.
+    pub kept: u32,
+    pub failed: u32,
+    /// Unreadable, or in another process's hands.
+    pub left: u32,
+}

@@ -1,0 +1,375 @@
+//! The outbox on disk.
+//!
+//! ```text
+//! outbox/tmp/<id>@<owner>/        being made
+//!        new/<id>/                waits to be sent: entry.json, body.mime
+//!        sending/<id>@<owner>/    one process is sending it (see `claim`)
+//!        held/<id>/               waits for the user (no account, unusable config)
+//!        sent/<id>/               delivered; entry.json is the receipt, the body is gone
+//!        failed/<id>/             given up, with the reason
+//! ```
+//!
+//! The guarantee: when [`Store::commit`] or [`Claim::save`] has returned, a crash of the process or
+//! the machine leaves that state or a later one, whole. Each file is written under another name,
+//! synced, renamed into place, and its folder synced; an entry changes folders by one rename.
+//! Folders are 0700 and files 0600, whatever the umask. What can't be read is reported and left
+//! alone; nothing but tmp/ of dead processes, bodies of delivered mail and surplus held entries is
+//! ever deleted.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::claim::{self, Heartbeat, Owner};
+use super::entry::{Entry, EntryId, Folder, HeldReason};
+use super::files::{create, gone_is_fine, make_private, read_entry, sync_folder, trouble, write_entry};
+use crate::error::{Error, Kind, Result};
+
+const BODY: &str = "body.mime";
+/// Held for want of an account: the newest that are kept.
+const KEPT_HELD: usize = 20;
+
+/// Where an entry was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    In(Folder),
+    /// A process is sending it.
+    Sending,
+}
+
+/// Which held entries to let go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    All,
+    Newest,
+    One(EntryId),
+}
+
+/// An entry that is being made.
+#[derive(Debug)]
+pub struct Pending {
+    id: EntryId,
+    folder: PathBuf,
+    /// Where its body is written to; sync is [`Store::commit`]'s.
+    pub body: File,
+}
+
+impl Pending {
+    pub fn body_path(&self) -> PathBuf {
+        self.folder.join(BODY)
+    }
+}
+
+/// The outbox.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// Opens the outbox at `root` (`state/outbox`), making its folders.
+    ///
+    /// # Errors
+    /// `Storage` when they can't be made or aren't ours to write.
+    pub fn open(root: PathBuf) -> Result<Self> {
+        for name in ["", "tmp", "new", "sending", "held", "sent", "failed"] {
+            let path = root.join(name);
+            make_private(&path).map_err(|error| trouble("can't make", &path, &error))?;
+        }
+        Ok(Self { root })
+    }
+
+    fn folder(&self, folder: Folder) -> PathBuf {
+        self.root.join(folder.name())
+    }
+
+    fn place(&self, folder: Folder, id: &EntryId) -> PathBuf {
+        self.folder(folder).join(id.as_str())
+    }
+
+    /// Begins an entry: the caller writes its body, then commits.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn begin(&self, id: &EntryId) -> Result<Pending> {
+        let folder = self.root.join("tmp").join(format!("{id}@{}", Owner::this().name()));
+        let path = folder.join(BODY);
+        let body = make_private(&folder)
+            .and_then(|()| create(&path))
+            .map_err(|error| trouble("can't make", &path, &error))?;
+        Ok(Pending { id: id.clone(), folder, body })
+    }
+
+    /// Makes the entry durable and puts it where it belongs.
+    ///
+    /// # Errors
+    /// `Storage`; then there is no entry.
+    pub fn commit(&self, pending: Pending, entry: &Entry, folder: Folder) -> Result<()> {
+        let Pending { id, folder: made, body } = pending;
+        body.sync_all().map_err(|error| trouble("can't write", &made.join(BODY), &error))?;
+        write_entry(&made, entry)?;
+        self.rename(&made, &self.place(folder, &id))?;
+        if folder == Folder::Held {
+            self.trim_held()?;
+        }
+        Ok(())
+    }
+
+    /// Renames an entry's folder and syncs both folders that it lies in.
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        fs::rename(from, to).map_err(|error| trouble("can't move", from, &error))?;
+        for path in [to, from] {
+            if let Some(parent) = path.parent() {
+                sync_folder(parent).map_err(|error| trouble("can't sync", parent, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ids in a folder, oldest first. Names that are no ids are left out.
+    ///
+    /// # Errors
+    /// `Storage` when the folder can't be read.
+    pub fn list(&self, folder: Folder) -> Result<Vec<EntryId>> {
+        let names = self.names(&self.folder(folder))?;
+        let mut ids: Vec<EntryId> = names.into_iter().filter_map(|name| EntryId::parse(name).ok()).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    fn names(&self, folder: &Path) -> Result<Vec<String>> {
+        let failed = |error: io::Error| trouble("can't read", folder, &error);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            if let Ok(name) = entry.map_err(failed)?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// # Errors
+    /// `NotFound` when it isn't there, `Storage` when it can't be read or a newer version wrote it.
+    pub fn load(&self, folder: Folder, id: &EntryId) -> Result<Entry> {
+        read_entry(&self.place(folder, id), id)
+    }
+
+    /// The body's file; gone once the mail is delivered.
+    pub fn body(&self, folder: Folder, id: &EntryId) -> PathBuf {
+        self.place(folder, id).join(BODY)
+    }
+
+    /// Where an entry is.
+    ///
+    /// # Errors
+    /// `Storage` when a folder can't be read.
+    pub fn find(&self, id: &EntryId) -> Result<Option<Place>> {
+        // In the order in which entries move, so that one on its way isn't missed; and new/ again,
+        // since a try that failed goes back there.
+        let before_and_after = [Folder::Held, Folder::New];
+        for folder in before_and_after {
+            if self.place(folder, id).is_dir() {
+                return Ok(Some(Place::In(folder)));
+            }
+        }
+        if self.is_sending(id)? {
+            return Ok(Some(Place::Sending));
+        }
+        let found =
+            [Folder::Sent, Folder::Failed, Folder::New].into_iter().find(|f| self.place(*f, id).is_dir());
+        Ok(found.map(Place::In))
+    }
+
+    /// Is some process sending it?
+    ///
+    /// # Errors
+    /// `Storage` when the folder can't be read.
+    pub fn is_sending(&self, id: &EntryId) -> Result<bool> {
+        let names = self.names(&self.root.join("sending"))?;
+        Ok(names.iter().any(|name| split_claim(name).is_some_and(|(claimed, _)| claimed == *id)))
+    }
+
+    /// Takes an entry out of new/ for this process. None: another was quicker, or it isn't there.
+    ///
+    /// # Errors
+    /// `Storage`; the entry is then left, or put back, in new/.
+    pub fn claim(&self, id: &EntryId) -> Result<Option<Claim>> {
+        let from = self.place(Folder::New, id);
+        let to = self.root.join("sending").join(format!("{id}@{}", Owner::this().name()));
+        // Touched before the rename: the claim must not look old from its first moment.
+        let taken = claim::touch(&from).and_then(|()| fs::rename(&from, &to));
+        match taken {
+            Ok(()) => {}
+            // An NFS server that lost its answer says "not found" to the repetition of a rename
+            // that went well.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !to.is_dir() => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(trouble("can't claim", &from, &error)),
+        }
+        match read_entry(&to, id) {
+            Ok(entry) => Ok(Some(Claim { store: self.clone(), folder: to, entry })),
+            Err(error) => {
+                self.rename(&to, &from)?;
+                // Told with the path where it lies now.
+                Err(read_entry(&from, id).err().unwrap_or(error))
+            }
+        }
+    }
+
+    /// Puts claims of dead processes back into new/ and clears what they left in tmp/. What they
+    /// had recorded of their attempts stays.
+    ///
+    /// # Errors
+    /// `Storage` when a folder can't be read or the filesystem's clock can't be had.
+    pub fn recover(&self) -> Result<Vec<EntryId>> {
+        let mut back = Vec::new();
+        let now = self.filesystem_time()?;
+        for (folder, is_tmp) in [("tmp", true), ("sending", false)] {
+            let folder = self.root.join(folder);
+            for name in self.names(&folder)? {
+                let Some((id, owner)) = split_claim(&name) else { continue };
+                let path = folder.join(&name);
+                let Some(silence) = silence(&path, now) else { continue };
+                if !claim::abandoned(owner, silence) {
+                    continue;
+                }
+                if is_tmp {
+                    // Never committed: nobody was told that it is kept.
+                    gone_is_fine(fs::remove_dir_all(&path)).map_err(|e| trouble("can't clear", &path, &e))?;
+                } else if gone_is_fine(fs::rename(&path, self.place(Folder::New, &id)))
+                    .map_err(|error| trouble("can't move", &path, &error))?
+                {
+                    back.push(id);
+                }
+            }
+        }
+        Ok(back)
+    }
+
+    /// The time by the clock that sets mtimes: an NFS server's may differ from ours.
+    fn filesystem_time(&self) -> Result<SystemTime> {
+        let probe = self.root.join("tmp").join(format!("clock@{}", Owner::this().name()));
+        let time = fs::create_dir(&probe).and_then(|()| fs::metadata(&probe)?.modified());
+        let removed = fs::remove_dir(&probe);
+        time.and_then(|time| removed.map(|()| time)).map_err(|error| trouble("can't write", &probe, &error))
+    }
+
+    /// Lets held entries go out: held/ → new/. Those that can't be read stay, and are named.
+    ///
+    /// # Errors
+    /// `NotFound` when the one asked for isn't held; `Storage`.
+    pub fn release(&self, which: &Which) -> Result<Vec<EntryId>> {
+        let mut ids = match which {
+            Which::One(id) => vec![id.clone()],
+            Which::All => self.list(Folder::Held)?,
+            Which::Newest => self.list(Folder::Held)?.pop().into_iter().collect(),
+        };
+        let mut first_error = None;
+        ids.retain(|id| match self.release_one(id) {
+            Ok(()) => true,
+            Err(error) => {
+                first_error.get_or_insert(error);
+                false
+            }
+        });
+        match first_error {
+            Some(error) if ids.is_empty() => Err(error),
+            _ => Ok(ids),
+        }
+    }
+
+    fn release_one(&self, id: &EntryId) -> Result<()> {
+        let from = self.place(Folder::Held, id);
+        let mut entry = read_entry(&from, id)?;
+        entry.held = None;
+        write_entry(&from, &entry)?;
+        self.rename(&from, &self.place(Folder::New, id))
+    }
+
+    /// Held for want of an account are kept only the newest: nobody waits for the rest.
+    fn trim_held(&self) -> Result<()> {
+        let mut unclaimed = Vec::new();
+        for id in self.list(Folder::Held)? {
+            // What can't be read is left alone.
+            if self.load(Folder::Held, &id).is_ok_and(|entry| entry.held == Some(HeldReason::NoAccount)) {
+                unclaimed.push(id);
+            }
+        }
+        let surplus = unclaimed.len().saturating_sub(KEPT_HELD);
+        for id in &unclaimed[..surplus] {
+            let path = self.place(Folder::Held, id);
+            gone_is_fine(fs::remove_dir_all(&path))
+                .map_err(|error| trouble("can't remove", &path, &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// An entry that this process, and no other, is sending. Dropped without [`Claim::settle`], as in a
+/// crash, it is put back by the next [`Store::recover`] after this process has ended.
+#[derive(Debug)]
+pub struct Claim {
+    store: Store,
+    folder: PathBuf,
+    pub entry: Entry,
+}
+
+impl Claim {
+    pub fn body(&self) -> PathBuf {
+        self.folder.join(BODY)
+    }
+
+    /// Makes the entry's state durable.
+    ///
+    /// # Errors
+    /// `Storage`; also when the claim was taken away because this process seemed dead. Then
+    /// nothing more may be sent.
+    pub fn save(&self) -> Result<()> {
+        write_entry(&self.folder, &self.entry)
+    }
+
+    /// Keeps the claim alive as long as the value lives.
+    ///
+    /// # Errors
+    /// `Storage` when no thread can be started.
+    pub fn heartbeat(&self) -> Result<Heartbeat> {
+        Heartbeat::start(self.folder.clone())
+            .map_err(|error| Error::new(Kind::Storage, "can't start a thread").because(error))
+    }
+
+    /// Saves the entry and puts it where it now belongs.
+    ///
+    /// # Errors
+    /// `Storage`. A delivered mail is moved to sent/ even then, its record incomplete: a full disk
+    /// must not make it look as if it still had to be sent.
+    pub fn settle(self, folder: Folder) -> Result<()> {
+        if folder != Folder::Sent {
+            self.save()?;
+            return self.move_to(folder);
+        }
+        let saved = self.save();
+        let body = self.body();
+        // Before the move, so that no crash leaves it behind. It also makes room on a full disk.
+        let dropped = gone_is_fine(fs::remove_file(&body));
+        let saved = saved.or_else(|_| self.save());
+        self.move_to(folder)?;
+        dropped.map_err(|error| trouble("can't remove", &body, &error))?;
+        saved
+    }
+
+    fn move_to(&self, folder: Folder) -> Result<()> {
+        self.store.rename(&self.folder, &self.store.place(folder, &self.entry.id))
+    }
+}
+
+fn split_claim(name: &str) -> Option<(EntryId, &str)> {
+    let (id, owner) = name.split_once('@')?;
+    Some((EntryId::parse(id).ok()?, owner))
+}
+
+fn silence(path: &Path, now: SystemTime) -> Option<Duration> {
+    // Gone in the meantime: somebody else's business. From the future: certainly not silent.
+    let touched = fs::metadata(path).and_then(|meta| meta.modified()).ok()?;
+    Some(now.duration_since(touched).unwrap_or(Duration::ZERO))
+}
