@@ -70,11 +70,16 @@ fn outcome(result: crate::error::Result<Exit>, ui: &Ui) -> Exit {
 fn refuse(error: &clap::Error) -> Exit {
     let ui = Ui::new(Loudness::Normal);
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return Exit::Code(if ui::result(&error.render().to_string()).is_ok() { exit::DONE } else { exit::NOT_DONE });
+        return Exit::Code(if ui::result(&error.render().to_string()).is_ok() {
+            exit::DONE
+        } else {
+            exit::NOT_DONE
+        });
     }
     let args: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    let subcommand = args.iter().any(|a| ["pipe", "preview", "outbox", "config-example"].contains(&a.as_str()))
-        && !args.iter().any(|a| a == "--");
+    let subcommand =
+        args.iter().any(|a| ["pipe", "preview", "outbox", "config-example"].contains(&a.as_str()))
+            && !args.iter().any(|a| a == "--");
     match meant(error, &args) {
         Some(better) => ui.error(&better),
         None => {
@@ -92,7 +97,8 @@ fn meant(error: &clap::Error, args: &[String]) -> Option<Error> {
     if !matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
         return None;
     }
-    let word = match error.get(ContextKind::InvalidArg).or_else(|| error.get(ContextKind::InvalidSubcommand)) {
+    let word = match error.get(ContextKind::InvalidArg).or_else(|| error.get(ContextKind::InvalidSubcommand))
+    {
         Some(ContextValue::String(word)) if !word.starts_with('-') => word.clone(),
         _ => return None,
     };
@@ -100,8 +106,11 @@ fn meant(error: &clap::Error, args: &[String]) -> Option<Error> {
     let quoted = |args: &[String]| crate::report::name::display_command(args);
     let before = if at > 0 { format!("{} ", quoted(&args[..at])) } else { String::new() };
     Some(
-        Error::new(Kind::Usage, format!("`{word}` stands where an option belongs: the command comes after `--`"))
-            .hint(format!("notify-done {before}-- {}", quoted(&args[at..]))),
+        Error::new(
+            Kind::Usage,
+            format!("`{word}` stands where an option belongs: the command comes after `--`"),
+        )
+        .hint(format!("notify-done {before}-- {}", quoted(&args[at..]))),
     )
 }
 
@@ -110,7 +119,8 @@ fn refuse_empty() -> Exit {
     let ui = Ui::new(Loudness::Normal);
     let error = Error::new(Kind::Usage, "nothing to run");
     ui.error(&if std::io::stdin().is_terminal() {
-        error.hint("notify-done -- COMMAND [ARG]...        for instance: notify-done -- python train.py")
+        error
+            .hint("notify-done -- COMMAND [ARG]...        for instance: notify-done -- python train.py")
             .hint("notify-done --help                     tells the rest")
     } else {
         error

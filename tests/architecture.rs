@@ -138,7 +138,10 @@ fn only_deliver_knows_the_transport() {
 fn stages_do_not_reach_back() {
     for (stage, later) in [
         ("run/", vec!["crate::mail", "crate::outbox", "crate::deliver", "crate::render", "crate::commands"]),
-        ("spool/", vec!["crate::mail", "crate::outbox", "crate::deliver", "crate::render", "crate::commands"]),
+        (
+            "spool/",
+            vec!["crate::mail", "crate::outbox", "crate::deliver", "crate::render", "crate::commands"],
+        ),
         ("config/", vec!["crate::run", "crate::outbox", "crate::deliver", "crate::commands"]),
         ("deliver/", vec!["crate::outbox", "crate::run", "crate::commands"]),
         ("sys/", vec!["crate::run", "crate::config", "crate::outbox", "crate::deliver", "crate::commands"]),

@@ -75,7 +75,10 @@ impl Context {
         match fs::private_dir(&folder) {
             Ok(()) => Some(folder),
             Err(why) => {
-                ui.trouble(&format!("can't make {}: {why}; the command runs without a log", folder.display()));
+                ui.trouble(&format!(
+                    "can't make {}: {why}; the command runs without a log",
+                    folder.display()
+                ));
                 None
             }
         }
@@ -185,7 +188,8 @@ pub fn unusable(loaded: &Loaded) -> Vec<String> {
 
 /// The folder of the last run that has a record.
 pub fn last_run(roots: &[PathBuf]) -> Option<PathBuf> {
-    let folders = roots.iter().filter_map(|root| std::fs::read_dir(root.join("runs")).ok()).flatten().flatten();
+    let folders =
+        roots.iter().filter_map(|root| std::fs::read_dir(root.join("runs")).ok()).flatten().flatten();
     let mut runs: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
     // Ids sort by time.
     runs.sort_by(|a, b| b.file_name().cmp(&a.file_name()));

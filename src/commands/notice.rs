@@ -6,16 +6,17 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::common::{self, Context};
+use super::prune::prune;
 use super::words;
 use crate::config::{Attach, Loaded, Overrides, Settings};
-use crate::deliver::smtp::Limits;
+use crate::deliver::job::Limits;
 use crate::error::{Error, Kind, Result};
 use crate::mail::compose::{Content, compose};
 use crate::mail::draft::message_id;
 use crate::mail::limits::{self, Attachment, Policy};
 use crate::outbox::drain::{Pick, Plan};
 use crate::outbox::entry::{Addressing, Entry, EntryId, HeldReason};
-use crate::outbox::store::{Folder, Store};
+use crate::outbox::{entry::Folder, store::Store};
 use crate::render::i18n::Lang;
 use crate::render::{Rendered, render, terminal};
 use crate::report::build::{Input, build};
@@ -90,6 +91,10 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
             teller.say(&Word::Trouble(words::held_by_config(&common::unusable(&loaded), lang)));
         }
     }
+    teller.say(&Word::Done);
+    if let Some(root) = &context.root {
+        prune(root, &store, (&loaded.settings.log).into(), clock::now());
+    }
 }
 
 fn with_hints(error: &Error) -> String {
@@ -115,7 +120,10 @@ fn entry(
     let Overrides { to, cc, bcc, from_name, account, .. } = context.overrides.clone();
     Entry {
         version: crate::outbox::entry::VERSION,
-        message_id: format!("<{}>", message_id(&format!("{unique}.{}", facts.start.id), domain.map(|(_, d)| d))),
+        message_id: format!(
+            "<{}>",
+            message_id(&format!("{unique}.{}", facts.start.id), domain.map(|(_, d)| d))
+        ),
         id: EntryId::parse(unique).expect("our ids are letters, digits and `-`"),
         run: Some(facts.start.id.clone()),
         created: now,

@@ -8,14 +8,20 @@ use super::words;
 use crate::cli::OutboxAction;
 use crate::config::read_secret::read_secret;
 use crate::config::{Account, Overrides, Settings};
-use crate::deliver::smtp::{Limits, attempt_blocking};
 use crate::deliver::verdict::Outcome;
+use crate::deliver::{job::Limits, smtp::attempt_blocking};
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
 use crate::mail::draft::{Draft, header_block};
-use crate::outbox::drain::{Hands, Letterhead, Pick, Plan, Tally, drain};
 use crate::outbox::entry::Entry;
-use crate::outbox::store::{Folder, Store, Which};
+use crate::outbox::{
+    drain::{Hands, Letterhead, Pick, Plan, drain},
+    event::Tally,
+};
+use crate::outbox::{
+    entry::Folder,
+    store::{Store, Which},
+};
 use crate::render::i18n::Lang;
 use crate::run::mailer::Word;
 use crate::sys::{clock, paths};
@@ -97,7 +103,12 @@ fn send_all(store: &Store, settings: &Settings, lang: Lang, ui: &Ui) -> Result<T
 }
 
 /// Drains with the real clock, secrets and network, and tells each event in words.
-pub fn drain_telling(store: &Store, plan: &Plan<'_>, lang: Lang, tell: &mut dyn FnMut(Word)) -> Result<Tally> {
+pub fn drain_telling(
+    store: &Store,
+    plan: &Plan<'_>,
+    lang: Lang,
+    tell: &mut dyn FnMut(Word),
+) -> Result<Tally> {
     let tell = std::cell::RefCell::new(tell);
     let mut secret = |account: &Account| {
         let source = account.secret.as_ref().ok_or_else(|| no_code(account))?;
@@ -160,7 +171,8 @@ fn list() -> Result<Exit> {
 
 fn line(folder: &str, entry: &Entry, lang: Lang) -> String {
     let at = entry.created.to_zoned(jiff::tz::TimeZone::system());
-    let mut line = format!("{}  {folder:6}  {}  {}\n", entry.id, at.strftime("%Y-%m-%d %H:%M"), entry.subject);
+    let mut line =
+        format!("{}  {folder:6}  {}  {}\n", entry.id, at.strftime("%Y-%m-%d %H:%M"), entry.subject);
     let failure = entry.attempts.last().and_then(|attempt| match &attempt.outcome {
         Outcome::Failed(failure) | Outcome::Unknown(failure) => Some((attempt, failure)),
         Outcome::Accepted { .. } => None,

@@ -52,6 +52,9 @@ fn status_from(file: &Path) -> Result<End> {
     let text = std::fs::read_to_string(file).map_err(|e| cannot(e.to_string()))?;
     match text.trim().parse() {
         Ok(code @ 0..=255) => Ok(End::Reported { code }),
-        _ => Err(cannot(format!("`{}` is not a number from 0 to 255", text.trim().chars().take(40).collect::<String>()))),
+        _ => Err(cannot(format!(
+            "`{}` is not a number from 0 to 255",
+            text.trim().chars().take(40).collect::<String>()
+        ))),
     }
 }

@@ -26,7 +26,8 @@ pub fn run(args: &PreviewArgs, ui: &Ui) -> Result<Exit> {
     let facts = facts(&folder)?;
     let picture = notice::picture(&facts, &loaded.settings, context.lang(&loaded.settings));
     let mut written = String::new();
-    for (name, content) in [("preview.html", &picture.rendered.html), ("preview.txt", &picture.rendered.text)] {
+    for (name, content) in [("preview.html", &picture.rendered.html), ("preview.txt", &picture.rendered.text)]
+    {
         let path = folder.join(name);
         replace(&path, content.as_bytes(), Durability::Atomic)
             .map_err(|e| Error::new(Kind::Storage, format!("can't write {}", path.display())).because(e))?;
@@ -40,14 +41,17 @@ fn find(id: Option<&str>) -> Result<PathBuf> {
     let roots = paths::state_roots();
     let Some(id) = id else {
         return common::last_run(&roots).ok_or_else(|| {
-            Error::new(Kind::NotFound, "there is no run to show yet").hint("make one: notify-done -- echo hello")
+            Error::new(Kind::NotFound, "there is no run to show yet")
+                .hint("make one: notify-done -- echo hello")
         });
     };
     let plain = !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    let found = roots.iter().map(|root| root.join("runs").join(id)).find(|dir| plain && dir.join(FILE).is_file());
+    let found =
+        roots.iter().map(|root| root.join("runs").join(id)).find(|dir| plain && dir.join(FILE).is_file());
     found.ok_or_else(|| {
-        Error::new(Kind::NotFound, format!("there is no run `{id}`"))
-            .hint("without an id, `notify-done preview` shows the last run; each mail names its run at the end")
+        Error::new(Kind::NotFound, format!("there is no run `{id}`")).hint(
+            "without an id, `notify-done preview` shows the last run; each mail names its run at the end",
+        )
     })
 }
 

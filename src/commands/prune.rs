@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::LogSettings;
-use crate::outbox::store::{Folder, Store};
+use crate::outbox::{entry::Folder, store::Store};
 use crate::run::record::{FILE, Phase, RunRecord};
 
 /// What may go.

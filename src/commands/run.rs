@@ -24,7 +24,10 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let loaded = context.load();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
     if args.strict && (!loaded.diagnostics.is_empty() || !context.diagnostics.is_empty()) {
-        return Err(Error::new(Kind::Config, "the command was not started: --strict, and the settings have a mistake"));
+        return Err(Error::new(
+            Kind::Config,
+            "the command was not started: --strict, and the settings have a mistake",
+        ));
     }
     let argv = command.iter().map(|arg| common::text_of(arg)).collect();
     let start = common::start_of(Origin::Command { argv }, &args.mail);
@@ -50,7 +53,8 @@ pub fn finish(ended: Ended, wait: std::time::Duration, ui: &Ui) -> Exit {
 
 fn image(command: &[OsString], remove: &[String], run: Option<&str>) -> Result<ExecImage> {
     let set: Vec<(&str, &OsStr)> = run.iter().map(|id| ("NOTIFY_DONE_RUN", OsStr::new(*id))).collect();
-    ExecImage::new(command, remove, &set).map_err(|e| Error::new(Kind::Setup, "can't pass the arguments on").because(e))
+    ExecImage::new(command, remove, &set)
+        .map_err(|e| Error::new(Kind::Setup, "can't pass the arguments on").because(e))
 }
 
 /// `NOTIFY_DONE=off`: as if we weren't there.
@@ -67,12 +71,15 @@ fn not_started(command: &[OsString], errno: i32) -> Error {
     let error = Error::new(Kind::Setup, format!("can't run `{name}`"))
         .because(std::io::Error::from_raw_os_error(errno));
     if errno != libc::ENOENT {
-        return error.hint("is it a program, and executable (`chmod +x`)? A script needs its `#!` line right");
+        return error
+            .hint("is it a program, and executable (`chmod +x`)? A script needs its `#!` line right");
     }
     let line = name.contains(char::is_whitespace) || name.contains(['|', '&', ';', '>']);
     if line {
         error.hint(format!("a whole line of shell goes to a shell: notify-done -- sh -c '{name}'"))
     } else {
-        error.hint("aliases, shell functions and lines like `a && b` need a shell: notify-done -- sh -c 'a && b'")
+        error.hint(
+            "aliases, shell functions and lines like `a && b` need a shell: notify-done -- sh -c 'a && b'",
+        )
     }
 }

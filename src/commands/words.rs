@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::deliver::diagnose::{Diagnosis, Scene, Text, diagnose};
 use crate::deliver::verdict::Failure;
-use crate::outbox::drain::{Event, Refusal};
-use crate::outbox::store::Folder;
+use crate::outbox::entry::Folder;
+use crate::outbox::event::{Event, Refusal};
 use crate::render::amount::{Detail, duration};
 use crate::render::i18n::Lang;
 use crate::run::mailer::Word;
@@ -79,11 +79,7 @@ fn elsewhere(now_in: Option<Folder>, lang: Lang) -> Option<Word> {
     let text = match now_in {
         Some(Folder::Sent) => either(lang, "another process has sent the mail", "另一个进程已发送邮件"),
         Some(_) => return None,
-        None => either(
-            lang,
-            "another process is still sending the mail",
-            "另一个进程仍在发送邮件",
-        ),
+        None => either(lang, "another process is still sending the mail", "另一个进程仍在发送邮件"),
     };
     Some(Word::Note(text.to_owned()))
 }
@@ -95,7 +91,11 @@ fn refusal(refusal: &Refusal, lang: Lang) -> String {
 
 fn not_sent(diagnosis: &Diagnosis, kept: Folder, lang: Lang) -> String {
     let (cause, fix) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang));
-    let reply = diagnosis.reply.as_ref().map(|reply| reply.to_string()).filter(|reply| !cause.contains(reply.as_str()));
+    let reply = diagnosis
+        .reply
+        .as_ref()
+        .map(|reply| reply.to_string())
+        .filter(|reply| !cause.contains(reply.as_str()));
     let reply = reply.map(|reply| format!(" ({reply})")).unwrap_or_default();
     match (lang, kept) {
         (Lang::En, Folder::Failed) => format!(
@@ -110,7 +110,9 @@ fn not_sent(diagnosis: &Diagnosis, kept: Folder, lang: Lang) -> String {
             "邮件无法发送：{cause}{reply}\n{fix}\n邮件保留在 outbox 的 failed 里，不会再试；`notify-done outbox list` 可查看"
         ),
         (Lang::Zh, _) => {
-            format!("邮件暂时没有发出：{cause}{reply}\n{fix}\n邮件已保留，运行 `notify-done outbox flush` 即可发出")
+            format!(
+                "邮件暂时没有发出：{cause}{reply}\n{fix}\n邮件已保留，运行 `notify-done outbox flush` 即可发出"
+            )
         }
     }
 }
@@ -149,7 +151,9 @@ pub fn held_by_config(findings: &[String], lang: Lang) -> String {
             "the mail is held until notify.toml is mended:\n{findings}\n\
              then run `notify-done outbox flush`"
         ),
-        Lang::Zh => format!("邮件已保留，请先修正 notify.toml：\n{findings}\n然后运行 `notify-done outbox flush`"),
+        Lang::Zh => {
+            format!("邮件已保留，请先修正 notify.toml：\n{findings}\n然后运行 `notify-done outbox flush`")
+        }
     }
 }
 

@@ -18,7 +18,6 @@ use lettre::Address;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter};
-use secrecy::ExposeSecret;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connect::{
@@ -213,7 +212,7 @@ impl Session {
                 return Err(failure(Stage::Auth, Cause::NotOffered(feature)));
             }
         };
-        let (user, code) = (&job.account.username, job.secret.0.expose_secret());
+        let (user, code) = (&job.account.username, job.secret.expose());
         // Once and by one mechanism: QQ ends a connection that tries a second, and counts both.
         let reply = if plain {
             let both = BASE64.encode(format!("\0{user}\0{code}"));

@@ -65,7 +65,7 @@ impl Bench {
             _folder: folder,
             body,
             account,
-            secret: Secret("sesame".into()),
+            secret: Secret::parse("sesame").unwrap(),
             to: vec!["a@example.com".into()],
             limits: LIMITS,
             steps: Vec::new(),

@@ -117,7 +117,7 @@ impl Bench {
     }
 
     fn drain(&self) -> Tally {
-        self.drain_with(&mut |_| Ok(Secret("sesame".into())), &mut |job, ledger| {
+        self.drain_with(&mut |_| Ok(Secret::parse("sesame").unwrap()), &mut |job, ledger| {
             attempt_blocking(job, ledger)
         })
         .unwrap()
@@ -398,7 +398,7 @@ fn it_waits_for_another_process() {
         };
         let mut hands = Hands {
             now: &mut || NOW.parse().unwrap(),
-            secret: &mut |_| Ok(Secret("sesame".into())),
+            secret: &mut |_| Ok(Secret::parse("sesame").unwrap()),
             headers: &mut |_| Ok(Vec::new()),
             send: &mut |job, ledger| attempt_blocking(job, ledger),
             events: &mut |event| {
@@ -473,7 +473,7 @@ fn a_receipt_that_cant_be_written_still_counts_as_sent() {
         ledger(Progress::Accepted(&receipt)).unwrap_err();
         Attempt { recipients, outcome: Outcome::Accepted { receipt }, elapsed: Duration::ZERO }
     };
-    bench.drain_with(&mut |_| Ok(Secret("sesame".into())), accepts).unwrap();
+    bench.drain_with(&mut |_| Ok(Secret::parse("sesame").unwrap()), accepts).unwrap();
     assert!(bench.events().iter().any(|event| matches!(event, Event::Trouble { .. })));
     assert!(!root.join("outbox/new/a").exists());
     assert_eq!(bench.store.list(Folder::Sent).unwrap(), [id("a")]);

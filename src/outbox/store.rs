@@ -101,6 +101,22 @@ impl Store {
         Ok(Pending { id: id.clone(), folder, body })
     }
 
+    /// Gives an entry up before it is one, and the room it took with it.
+    pub fn abandon(&self, pending: Pending) {
+        if fs::remove_dir_all(&pending.folder).is_err() {
+            // `recover` clears it once this process has ended.
+        }
+    }
+
+    /// Removes an entry for good.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn forget(&self, folder: Folder, id: &EntryId) -> Result<()> {
+        let place = self.place(folder, id);
+        fs::remove_dir_all(&place).map_err(|error| trouble("can't remove", &place, &error))
+    }
+
     /// Makes the entry durable and puts it where it belongs.
     ///
     /// # Errors

@@ -45,7 +45,8 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
         .map_err(|e| failed("watch signals", e.into()))?;
     let spool = request.folder.as_deref().and_then(|folder| SpoolWriter::create(folder, clock).ok());
     if let Some(folder) = &request.folder
-        && replace(&folder.join(FILE), &RunRecord::running(&request.start).to_json(), Durability::Atomic).is_err()
+        && replace(&folder.join(FILE), &RunRecord::running(&request.start).to_json(), Durability::Atomic)
+            .is_err()
     {
         // Said when the mail is made.
     }
@@ -74,7 +75,8 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
         // Said when the mail is made.
     }
     drop(pump);
-    let mailer = if request.policy.wants(facts.end, facts.duration) { Some(start_mailer(job, &facts)?) } else { None };
+    let mailer =
+        if request.policy.wants(facts.end, facts.duration) { Some(start_mailer(job, &facts)?) } else { None };
     Ok(Ended { end: facts.end, mailer, signals: Forwarder::new(signals) })
 }
 
@@ -92,7 +94,8 @@ fn start_mailer(job: &mut Job<'_>, facts: &RunFacts) -> Result<Link> {
 fn channel() -> io::Result<Channel> {
     let source = fds::borrow(0).try_clone_to_owned()?;
     let out = fds::borrow(1);
-    let sink = if crate::sys::inherited::was_closed(1) { None } else { Some(Sink::open(out, fds::kind(out)?)?) };
+    let sink =
+        if crate::sys::inherited::was_closed(1) { None } else { Some(Sink::open(out, fds::kind(out)?)?) };
     Ok(Channel { origin: Origin::Merged, source: Some(source), sink, terminal: false })
 }
 

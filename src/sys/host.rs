@@ -19,7 +19,8 @@ pub fn name() -> String {
 /// proper may be on a network that hangs), else the number.
 pub fn user() -> String {
     let uid = nix::unistd::getuid().to_string();
-    let from_env = ["USER", "LOGNAME"].iter().find_map(|key| std::env::var(key).ok().filter(|v| !v.is_empty()));
+    let from_env =
+        ["USER", "LOGNAME"].iter().find_map(|key| std::env::var(key).ok().filter(|v| !v.is_empty()));
     let from_file = || name_in(&std::fs::read_to_string("/etc/passwd").ok()?, &uid);
     from_env.or_else(from_file).unwrap_or_else(|| format!("uid {uid}"))
 }
