@@ -383,6 +383,10 @@ fn what_is_no_toml_at_all_ends_soon() {
     let text = "#!/bin/sh\n".to_owned() + &"if [ -e \"$x\" ]; then echo 'hi; fi\n".repeat(500);
     let found = findings(&text);
     assert!((1..=crate::config::recover::MOST_FINDINGS).contains(&found.len()), "{}", found.len());
+    // A bracket that is never closed, with hundreds of lines that fit nowhere: the command waits.
+    let (config, found) = parse(&("a = [\n".to_owned() + &"x\n".repeat(500)), Path::new("/c/notify.toml"));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(config.lost_lines.len() < 50, "{} rounds", config.lost_lines.len());
 }
 
 #[test]

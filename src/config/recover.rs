@@ -9,6 +9,8 @@ use toml::de::DeTable;
 
 /// After as many findings as this the text is no TOML at all, and more would help nobody.
 pub(super) const MOST_FINDINGS: usize = 8;
+/// The command waits while a text is mended: no more attempts than this.
+const MOST_ROUNDS: usize = 32;
 /// How far above an error the value that causes it is looked for, in lines: an unclosed bracket is
 /// only noticed below.
 const LOOK_BACK: usize = 50;
@@ -41,21 +43,22 @@ pub(super) fn recover(text: &str) -> Recovered {
     let (mut findings, mut lost_lines) = (Vec::<Broken>::new(), Vec::<usize>::new());
     // Where the last value of several lines was cut off.
     let mut torn = None;
+    let mut rounds = 0;
     while let Some((noticed, message)) = first_error(&rest) {
         let lines = broken_lines(&rest, noticed);
         let first = *lines.start();
         let fresh: Vec<usize> = lines.clone().filter(|line| !lost_lines.contains(line)).collect();
-        if fresh.is_empty() || findings.len() == MOST_FINDINGS {
+        rounds += 1;
+        if fresh.is_empty() || findings.len() == MOST_FINDINGS || rounds > MOST_ROUNDS {
             return Recovered { text: None, findings, lost_lines };
         }
         // The end of a value of several lines is the rest of the same mistake, not another one.
         let is_rest = torn.is_some_and(|end| first == end + 1);
         if !is_rest {
             let hint = hint_for(&rest, &lines, &message);
-            let message = match noticed {
-                _ if noticed == first => message,
-                _ => format!("{message} (noticed on line {noticed})"),
-            };
+            let elsewhere =
+                if noticed == first { String::new() } else { format!(" (noticed on line {noticed})") };
+            let message = message + &elsewhere;
             findings.push(Broken { line: first, message, hint });
         }
         torn = (is_rest || first != *lines.end()).then_some(*lines.end());
