@@ -1,0 +1,13 @@
+//! What the whole-path tests share: a hermetic environment, a scripted SMTP server, and a parser of
+//! mail that isn't ours. Used by `mod support;` in a file of `tests/`.
+
+// Each test crate uses a part of it.
+#![allow(dead_code)]
+
+pub mod env;
+pub mod parse;
+pub mod script;
+mod session;
+pub mod smtp;
+pub mod tls;
+mod wire;
