@@ -42,7 +42,7 @@ impl fmt::Debug for SecretSource {
 
 /// A code; `Debug` shows `[REDACTED]`, the memory is zeroed when dropped.
 #[derive(Debug, Clone)]
-pub struct Secret(pub SecretString);
+pub struct Secret(SecretString);
 
 impl Secret {
     /// Takes a code as a person pasted it, without the line end.

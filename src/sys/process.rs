@@ -101,6 +101,7 @@ fn environment() -> Vec<CString> {
 pub struct SignalState {
     mask: SigSet,
     child_was_ignored: bool,
+    file_size_was_ignored: bool,
 }
 
 /// Signals that are passed on to the command when somebody sends them to us.
@@ -171,17 +172,23 @@ impl SignalState {
         if child_was_ignored {
             set_disposition(Signal::SIGCHLD, SigHandler::SigDfl);
         }
+        // A limit on file sizes (`ulimit -f`) is told to us as EFBIG: the spool must not kill us.
+        let file_size_was_ignored = is_ignored(libc::SIGXFSZ);
+        set_disposition(Signal::SIGXFSZ, SigHandler::SigIgn);
         let mut block = *watched;
         block.add(Signal::SIGTTOU);
         let mut mask = SigSet::empty();
         nix::sys::signal::sigprocmask(SigmaskHow::SIG_BLOCK, Some(&block), Some(&mut mask))?;
-        Ok(Self { mask, child_was_ignored })
+        Ok(Self { mask, child_was_ignored, file_size_was_ignored })
     }
 
-    /// In the forked command, just before exec: mask, SIGCHLD and SIGPIPE as the caller had them.
+    /// In the forked command, just before exec: the mask and the dispositions that the caller had.
     pub fn give_back(&self) {
         if self.child_was_ignored {
             set_disposition(Signal::SIGCHLD, SigHandler::SigIgn);
+        }
+        if !self.file_size_was_ignored {
+            set_disposition(Signal::SIGXFSZ, SigHandler::SigDfl);
         }
         restore_sigpipe();
         set_mask(SigmaskHow::SIG_SETMASK, &self.mask);
