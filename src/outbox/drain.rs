@@ -183,9 +183,8 @@ impl Drain<'_, '_> {
     }
 
     fn with_claim(&mut self, mut claim: Claim) -> Result<()> {
-        if claim.entry.record_interruption() {
-            claim.save()?;
-        }
+        // Needs no record of its own: until the next one, the disk says the same as before.
+        claim.entry.record_interruption();
         // A process may have ended between the record of the answer and the move.
         match claim.entry.standing() {
             Standing::Delivered => return self.finish_delivered(claim),
