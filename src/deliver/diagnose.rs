@@ -71,6 +71,8 @@ pub fn classify(stage: Stage, cause: &Cause) -> Class {
         _ if stage == Stage::AfterDot => Class::Unknown,
         Cause::Interrupted => Class::Unknown,
         Cause::ClearText | Cause::CaFile { .. } => Class::Settings,
+        // Before the first recipient it is the account's own address or name that is wrong.
+        Cause::BadAddress { .. } if stage < Stage::RcptTo => Class::Settings,
         Cause::NotOffered(Feature::SmtpUtf8) | Cause::TooLarge { .. } | Cause::BadAddress { .. } => {
             Class::Permanent
         }

@@ -182,9 +182,11 @@ impl Conversation<'_> {
                 "DATA" => {
                     if self.answer(&line, "354 go on")?.starts_with(b"354") {
                         let raw = self.body()?;
+                        // Locked over the answer: who has read it must also see what was taken.
+                        let shared = self.seen;
+                        let mut seen = shared.lock().unwrap();
                         if self.answer(".", "250 OK: queued as.")?.starts_with(b"250") {
-                            let taken = Taken { from: from.clone(), to: std::mem::take(&mut to), raw };
-                            self.seen.lock().unwrap().taken.push(taken);
+                            seen.taken.push(Taken { from: from.clone(), to: std::mem::take(&mut to), raw });
                         }
                     }
                 }

@@ -1,4 +1,5 @@
-//! One mail, one account, one connection: the only file that knows lettre's transport.
+//! One mail, one account, one connection. Only this file drives lettre's transport; `stream.rs` and
+//! `connect.rs` borrow a trait and a type from it.
 //!
 //! lettre is driven command by command over a connection of our own (`stream.rs`), because its
 //! `send` gives the whole mail up at the first refused recipient, bounds only the TCP connect in

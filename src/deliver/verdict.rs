@@ -73,7 +73,8 @@ impl Class {
     /// Does it concern the account and its server as a whole, so that the next mail would fare the
     /// same at this `stage`?
     pub fn blocks_account(self, stage: Stage) -> bool {
-        matches!(self, Class::Credentials | Class::Settings | Class::Throttled) || stage <= Stage::Auth
+        let before_the_mail = stage > Stage::Prepare && stage <= Stage::Auth;
+        before_the_mail || matches!(self, Class::Credentials | Class::Settings | Class::Throttled)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::deliver::verdict::{
 use crate::error::{Error, Kind, Result};
 
 /// How often to look whether another process has finished with an entry.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Which entries of new/ to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,9 +82,9 @@ pub fn drain(store: &Store, plan: &Plan<'_>, hands: &mut Hands<'_>) -> Result<Ta
     store.recover()?;
     let ids = match &plan.pick {
         Pick::Only(id) => vec![id.clone()],
-        Pick::All => store.list(Folder::New)?,
+        Pick::All => waiting(store, plan)?,
         Pick::First(id) => {
-            let mut ids = store.list(Folder::New)?;
+            let mut ids = waiting(store, plan)?;
             ids.retain(|other| other != id);
             ids.insert(0, id.clone());
             ids
@@ -106,6 +106,17 @@ pub fn drain(store: &Store, plan: &Plan<'_>, hands: &mut Hands<'_>) -> Result<Ta
     Ok(drain.tally)
 }
 
+/// What lies in new/, and what others are sending if they are to be waited for.
+fn waiting(store: &Store, plan: &Plan<'_>) -> Result<Vec<EntryId>> {
+    let mut ids = store.list(Folder::New)?;
+    if plan.wait > Duration::ZERO {
+        ids.extend(store.sending()?);
+        ids.sort();
+        ids.dedup();
+    }
+    Ok(ids)
+}
+
 struct Drain<'a, 'h> {
     store: &'a Store,
     plan: &'a Plan<'a>,
@@ -125,8 +136,10 @@ impl Drain<'_, '_> {
                 None => return Ok(()),
             },
         };
-        let _alive = claim.heartbeat()?;
-        self.with_claim(claim)
+        match claim.heartbeat() {
+            Ok(_alive) => self.with_claim(claim),
+            Err(error) => claim.settle(Folder::New).and(Err(error)),
+        }
     }
 
     /// Another process has it. Waits until it has finished; when it comes back unsent, it is ours.
@@ -134,30 +147,29 @@ impl Drain<'_, '_> {
         let begin = Instant::now();
         let mut told = false;
         loop {
-            match self.store.find(id)? {
-                Some(Place::In(Folder::New)) => {
-                    if let Some(claim) = self.store.claim(id)? {
-                        return Ok(Some(claim));
-                    }
-                }
-                Some(Place::Sending) if begin.elapsed() < self.plan.wait => {
-                    if !told {
-                        told = true;
-                        (self.hands.events)(Event::Waiting { entry: id.clone() });
-                    }
-                    std::thread::sleep(LOOK);
-                    self.store.recover()?;
-                }
-                place => {
-                    let now_in = match place {
-                        Some(Place::In(folder)) => Some(folder),
-                        Some(Place::Sending) | None => None,
-                    };
-                    self.count(now_in);
-                    (self.hands.events)(Event::Elsewhere { entry: id.clone(), now_in });
-                    return Ok(None);
-                }
+            let place = self.store.find(id)?;
+            if place == Some(Place::In(Folder::New))
+                && let Some(claim) = self.store.claim(id)?
+            {
+                return Ok(Some(claim));
             }
+            let busy = matches!(place, Some(Place::Sending | Place::In(Folder::New)));
+            if !busy || begin.elapsed() >= self.plan.wait {
+                let now_in = match place {
+                    Some(Place::In(folder)) => Some(folder),
+                    Some(Place::Sending) | None => None,
+                };
+                self.count(now_in);
+                (self.hands.events)(Event::Elsewhere { entry: id.clone(), now_in });
+                return Ok(None);
+            }
+            if !told {
+                told = true;
+                (self.hands.events)(Event::Waiting { entry: id.clone() });
+            }
+            // There is nothing to be woken by: the other may be on another host.
+            std::thread::sleep(LOOK);
+            self.store.recover()?;
         }
     }
 
@@ -171,9 +183,8 @@ impl Drain<'_, '_> {
     }
 
     fn with_claim(&mut self, mut claim: Claim) -> Result<()> {
-        if claim.entry.record_interruption() {
-            claim.save()?;
-        }
+        // Needs no record of its own: until the next one, the disk says the same as before.
+        claim.entry.record_interruption();
         // A process may have ended between the record of the answer and the move.
         match claim.entry.standing() {
             Standing::Delivered => return self.finish_delivered(claim),

@@ -383,7 +383,7 @@ fn it_waits_for_another_process() {
     let mut bench = Bench::new(vec![account("10001", server.port)], &["a", "b"]);
     bench.wait = Duration::from_secs(20);
     for (name, ends_in, sent) in [("a", Folder::Sent, 0), ("b", Folder::New, 1)] {
-        bench.pick = Pick::Only(id(name));
+        bench.pick = if name == "a" { Pick::Only(id(name)) } else { Pick::All };
         let mut theirs = bench.store.claim(&id(name)).unwrap();
         // The other settles as soon as it is waited for.
         let seen = RefCell::new(Vec::new());
@@ -477,4 +477,13 @@ fn a_receipt_that_cant_be_written_still_counts_as_sent() {
     assert!(bench.events().iter().any(|event| matches!(event, Event::Trouble { .. })));
     assert!(!root.join("outbox/new/a").exists());
     assert_eq!(bench.store.list(Folder::Sent).unwrap(), [id("a")]);
+    // One that wasn't delivered goes back to where the next try finds it.
+    put(&bench.store, "b", Folder::New);
+    let refuses = &mut |job: &Job<'_>, _: Ledger<'_>| {
+        fs::create_dir(job.body.with_file_name("entry.json.tmp")).unwrap();
+        let failure = Failure { stage: Stage::AfterDot, class: Class::Content, cause: Cause::Closed };
+        Attempt { recipients: vec![], outcome: Outcome::Failed(failure), elapsed: Duration::ZERO }
+    };
+    bench.drain_with(&mut |_| Ok(Secret("sesame".into())), refuses).unwrap();
+    assert_eq!(bench.store.list(Folder::New).unwrap(), [id("b")]);
 }

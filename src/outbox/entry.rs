@@ -3,7 +3,8 @@
 //! The state of an entry as a whole is the folder that it lies in; what is here is what a later try
 //! has to know. The JSON is versioned, and every version ever written can be read.
 
-use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Mailbox;
@@ -190,6 +191,9 @@ pub struct Entry {
     pub message_id: String,
     /// For the Date header; the same for all tries.
     pub date: Timestamp,
+    /// East of UTC, seconds: the Date shows the time where the run was.
+    #[serde(default)]
+    pub utc_offset: i32,
     pub subject: String,
     pub addressing: Addressing,
     /// None: not fixed yet.
@@ -317,6 +321,12 @@ impl Entry {
         true
     }
 
+    /// The date where the run was; in UTC if the offset recorded is none.
+    pub fn zoned_date(&self) -> Zoned {
+        let offset = Offset::from_seconds(self.utc_offset).unwrap_or(Offset::UTC);
+        self.date.to_zoned(TimeZone::fixed(offset))
+    }
+
     pub fn standing(&self) -> Standing {
         let Some(recipients) = &self.recipients else { return Standing::Open };
         let mut refused = false;
@@ -343,6 +353,7 @@ pub(crate) mod tests {
             created: "2026-11-21T09:30:00Z".parse().unwrap(),
             message_id: format!("<{id}@example.com>"),
             date: "2026-11-21T09:30:00Z".parse().unwrap(),
+            utc_offset: 8 * 3600,
             subject: "✅ train.py succeeded".into(),
             addressing: Addressing::default(),
             recipients: None,
@@ -362,6 +373,14 @@ pub(crate) mod tests {
 
     fn receipt() -> Reply {
         Reply { code: 250, text: "OK".into() }
+    }
+
+    #[test]
+    fn the_date_keeps_its_zone() {
+        let mut entry = sample("a");
+        assert_eq!(entry.zoned_date().strftime("%F %T %z").to_string(), "2026-11-21 17:30:00 +0800");
+        entry.utc_offset = i32::MAX;
+        assert_eq!(entry.zoned_date().strftime("%T %z").to_string(), "09:30:00 +0000");
     }
 
     /// Catches: a path made from an id that a user typed.

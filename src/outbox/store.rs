@@ -189,7 +189,7 @@ impl Store {
                 return Ok(Some(Place::In(folder)));
             }
         }
-        if self.is_sending(id)? {
+        if self.sending()?.contains(id) {
             return Ok(Some(Place::Sending));
         }
         let found =
@@ -197,13 +197,16 @@ impl Store {
         Ok(found.map(Place::In))
     }
 
-    /// Is some process sending it?
+    /// What processes are sending, this one included; oldest first.
     ///
     /// # Errors
     /// `Storage` when the folder can't be read.
-    pub fn is_sending(&self, id: &EntryId) -> Result<bool> {
+    pub fn sending(&self) -> Result<Vec<EntryId>> {
         let names = self.names(&self.root.join("sending"))?;
-        Ok(names.iter().any(|name| split_claim(name).is_some_and(|(claimed, _)| claimed == *id)))
+        let mut ids: Vec<EntryId> =
+            names.iter().filter_map(|name| split_claim(name).map(|(id, _)| id)).collect();
+        ids.sort();
+        Ok(ids)
     }
 
     /// Takes an entry out of new/ for this process. None: another was quicker, or it isn't there.
@@ -357,12 +360,14 @@ impl Claim {
     /// Saves the entry and puts it where it now belongs.
     ///
     /// # Errors
-    /// `Storage`. A delivered mail is moved to sent/ even then, its record incomplete: a full disk
-    /// must not make it look as if it still had to be sent.
+    /// `Storage`. Even then a delivered mail is moved to sent/, its record incomplete: a full disk
+    /// must not make it look as if it still had to be sent. Any other goes back to new/, as it was
+    /// last recorded.
     pub fn settle(self, folder: Folder) -> Result<()> {
         if folder != Folder::Sent {
-            self.save()?;
-            return self.move_to(folder);
+            let saved = self.save();
+            let moved = self.move_to(if saved.is_ok() { folder } else { Folder::New });
+            return saved.and(moved);
         }
         let saved = self.save();
         let body = self.body();
