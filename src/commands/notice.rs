@@ -128,6 +128,7 @@ fn entry(
         run: Some(facts.start.id.clone()),
         created: now,
         date: facts.ended,
+        utc_offset: TimeZone::system().to_offset(facts.ended).seconds(),
         subject: picture.rendered.subject.clone(),
         addressing: Addressing { account, to, cc, bcc, from_name },
         recipients: None,

@@ -141,7 +141,7 @@ fn headers(letterhead: &Letterhead<'_>) -> Result<Vec<u8>> {
     let Letterhead { entry, from, to, cc } = letterhead;
     header_block(&Draft {
         message_id: entry.message_id.trim_matches(['<', '>']).to_owned(),
-        date: entry.date.to_zoned(jiff::tz::TimeZone::system()),
+        date: entry.zoned_date(),
         from: from.clone(),
         to: to.to_vec(),
         cc: cc.to_vec(),

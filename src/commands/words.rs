@@ -69,7 +69,13 @@ pub fn of_event(event: &Event, lang: Lang) -> Option<Word> {
 /// Why a try failed, in one line. The server's name isn't known any more, so words about it say
 /// the account's.
 pub fn of_failure(failure: &Failure, account: &str, lang: Lang) -> String {
-    let scene = Scene { account, address: account, host: either(lang, "the server", "服务器"), port: 0 };
+    let scene = Scene {
+        account,
+        address: account,
+        login: account,
+        host: either(lang, "the server", "服务器"),
+        port: 0,
+    };
     let diagnosis = diagnose(failure, &scene);
     let reply = diagnosis.reply.as_ref().map(|reply| format!(" ({reply})")).unwrap_or_default();
     format!("{}{reply}", say(&diagnosis.cause, lang).replace(":0", ""))

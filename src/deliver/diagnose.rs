@@ -42,6 +42,8 @@ pub struct Scene<'a> {
     pub account: &'a str,
     /// The account's address.
     pub address: &'a str,
+    /// What AUTH says: the address, unless `username` is set.
+    pub login: &'a str,
     pub host: &'a str,
     pub port: u16,
 }
@@ -51,6 +53,7 @@ impl Scene<'_> {
         words
             .replace("{account}", self.account)
             .replace("{address}", self.address)
+            .replace("{login}", self.login)
             .replace("{host}", self.host)
             .replace("{port}", &self.port.to_string())
     }

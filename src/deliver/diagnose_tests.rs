@@ -1,7 +1,7 @@
 use super::*;
 
 const SCENE: Scene<'static> =
-    Scene { account: "main", address: "10001@qq.com", host: "smtp.qq.com", port: 465 };
+    Scene { account: "main", address: "10001@qq.com", login: "10001@qq.com", host: "smtp.qq.com", port: 465 };
 
 fn reply(words: &str) -> Cause {
     let (code, text) = words.split_once(' ').unwrap();

@@ -55,8 +55,8 @@ const WAIT_DAY: [&str; 2] = [
     "等到明天，或在 notify.toml 里再加一个账号来发",
 ];
 const SAME_FROM: [&str; 2] = [
-    "make accounts.{account}.address the mailbox that the login belongs to, and leave out accounts.{account}.username",
-    "把 accounts.{account}.address 改成登录所用的邮箱，并去掉 accounts.{account}.username",
+    "the login is {login}: make accounts.{account}.address the mailbox that it belongs to, and leave out accounts.{account}.username",
+    "登录名是 {login}：把 accounts.{account}.address 改成它所属的邮箱，并去掉 accounts.{account}.username",
 ];
 const CHECK_TO: [&str; 2] = ["check the address in `to`, `cc` and `bcc`", "检查 `to`、`cc`、`bcc` 里的地址"];
 const ASK_PROVIDER: [&str; 2] = [

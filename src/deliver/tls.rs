@@ -57,9 +57,13 @@ pub(super) fn trouble(error: &rustls::Error) -> TlsTrouble {
     use CertificateError as C;
     match error {
         rustls::Error::InvalidCertificate(bad) => match bad {
-            // A self-signed certificate that is marked as a CA is reported in another way than one
-            // that isn't, though it is the same thing to a user.
-            C::UnknownIssuer => TlsTrouble::UnknownIssuer,
+            // A certificate that its maker signed himself is reported in several ways, by whether
+            // it is marked as a CA and whether one that is trusted bears the same name: to a user
+            // it is the same thing.
+            C::UnknownIssuer
+            | C::BadSignature
+            | C::UnsupportedSignatureAlgorithmContext { .. }
+            | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => TlsTrouble::UnknownIssuer,
             C::Expired | C::ExpiredContext { .. } => TlsTrouble::Expired,
             C::NotValidYet | C::NotValidYetContext { .. } => TlsTrouble::NotValidYet,
             C::NotValidForName | C::NotValidForNameContext { .. } => TlsTrouble::WrongName,

@@ -354,6 +354,7 @@ fn scene(account: &Account) -> Scene<'_> {
     Scene {
         account: &account.name,
         address: &account.address,
+        login: &account.username,
         host: &account.server.host,
         port: account.server.port,
     }

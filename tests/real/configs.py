@@ -230,9 +230,10 @@ def write_dovecot(root, state):
         lines(codes, (f"{a['address']}:{{PLAIN}}{a['code']}" for a in server["accounts"]))
         shutil.chown(codes, "root", "dovecot")
     version = command("dovecot", "--version").split()[0]
+    # 2.4 (Debian 13) renamed much; it takes a configuration of the first 2.4 for good.
     modern = tuple(int(n) for n in version.split(".")[:2]) >= (2, 4)
     if modern:
-        head = f"dovecot_config_version = {version}\ndovecot_storage_version = {version}\n"
+        head = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
         clear = "auth_allow_cleartext = yes"
         passdb = f"passdb passwd-file {{\n  passwd_file_path = {home}/codes-%{{protocol}}\n}}"
     else:

@@ -39,20 +39,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from configs import (
-    PORTS,
-    PROVIDERS,
-    Failed,
-    command,
-    make_certificates,
-    write_dovecot,
-    write_postfix,
-)
+from configs import PORTS, PROVIDERS, Failed, command, make_certificates, write_dovecot, write_postfix
 
 START_SECONDS = 30
 STOP_SECONDS = 10
 # A path to a socket has 107 bytes; Dovecot's longest name below DIR takes about 40.
 LONGEST_DIR = 64
+
 
 # --- starting ------------------------------------------------------------------------------------
 
@@ -327,7 +320,7 @@ class Servers:
 
     def _call(self, *arguments):
         argv = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        argv += [sys.executable, __file__, *arguments, "--dir", str(self.dir)]
+        argv += [sys.executable, "-B", __file__, *arguments, "--dir", str(self.dir)]
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode != 0:
             raise Failed(f"servers.py {' '.join(arguments)}: {done.stderr.strip()}")

@@ -134,7 +134,7 @@ class BadDaysTest(harness.RealTest):
 
     def test_a_broken_config_warns_and_the_mail_is_held(self):
         login = self.use("qq")
-        self.sandbox.config.write_text(self.sandbox.config.read_text() + "port = \"many\"\n[mail]\nsubjct = \"x\"\n")
+        self.sandbox.config.write_text(self.sandbox.config.read_text().replace("port =", "port = \"many\" #") + "[mail]\nsubjct = \"x\"\n")
         result = self.sandbox.run(*JOB)
         self.assertEqual((result.status, result.stdout), (3, b"out\n"), str(result))
         self.assertTold(result, r"notify\.toml:\d+", "port", "subjct", "held", "notify-done outbox flush")
