@@ -13,8 +13,7 @@ use std::path::Path;
 pub fn private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let meta = std::fs::symlink_metadata(path)?;
-    let me = nix::unistd::geteuid();
-    if !meta.is_dir() || (meta.uid() != me.as_raw() && !me.is_root()) {
+    if !meta.is_dir() || !is_mine(meta.uid()) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
     }
     if meta.mode() & 0o077 != 0 {
@@ -23,6 +22,13 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     // A folder that is there already says nothing of a file system that became read-only.
     nix::unistd::access(path, nix::unistd::AccessFlags::W_OK)?;
     Ok(())
+}
+
+/// Ours, or under sudo the user's on whose behalf we run.
+fn is_mine(owner: u32) -> bool {
+    let me = nix::unistd::geteuid();
+    let caller = || std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
+    owner == me.as_raw() || (me.is_root() && caller() == Some(owner))
 }
 
 /// Creates a file of mode 0600 that must not be there yet.

@@ -74,11 +74,15 @@ class Sandbox:
         self.dir = Path(place)
         self.home = self.dir / "home"
         self.home.mkdir()
+        # Where notices are kept when the home can't be written: not in the machine's own places.
+        self.runtime = self.dir / "runtime"
+        self.runtime.mkdir(mode=0o700)
         self.env = {
             "HOME": str(self.home),
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "TZ": "UTC",
+            "XDG_RUNTIME_DIR": str(self.runtime),
         }
 
     @property
@@ -219,7 +223,7 @@ class RealTest(unittest.TestCase):
         """Exactly `count` mails lie in the mailbox, and no more are on their way."""
         self.servers.settle(name)
         found = mailbox.mails(login["maildir"])
-        self.assertEqual(len(found), count, [mail.subject for mail in found])
+        self.assertEqual(len(found), count, [(mail.subject, mail.message["Message-ID"], mail.message["Received"]) for mail in found])
         return found
 
     def assertTold(self, result, *patterns):
