@@ -35,6 +35,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Sub {
     /// Pass stdin to stdout and mail at its end: `make 2>&1 | notify-done pipe --title build`
     Pipe(PipeArgs),

@@ -1,3 +1,3 @@
 fn main() {
-    notify_done::app::main()
+    notify_done::app::main();
 }

@@ -97,11 +97,8 @@ fn refusal(refusal: &Refusal, lang: Lang) -> String {
 
 fn not_sent(diagnosis: &Diagnosis, kept: Folder, lang: Lang) -> String {
     let (cause, fix) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang));
-    let reply = diagnosis
-        .reply
-        .as_ref()
-        .map(|reply| reply.to_string())
-        .filter(|reply| !cause.contains(reply.as_str()));
+    let reply =
+        diagnosis.reply.as_ref().map(ToString::to_string).filter(|reply| !cause.contains(reply.as_str()));
     let reply = reply.map(|reply| format!(" ({reply})")).unwrap_or_default();
     match (lang, kept) {
         (Lang::En, Folder::Failed) => format!(

@@ -484,6 +484,6 @@ fn a_receipt_that_cant_be_written_still_counts_as_sent() {
         let failure = Failure { stage: Stage::AfterDot, class: Class::Content, cause: Cause::Closed };
         Attempt { recipients: vec![], outcome: Outcome::Failed(failure), elapsed: Duration::ZERO }
     };
-    bench.drain_with(&mut |_| Ok(Secret("sesame".into())), refuses).unwrap();
+    bench.drain_with(&mut |_| Ok(Secret::parse("sesame").unwrap()), refuses).unwrap();
     assert_eq!(bench.store.list(Folder::New).unwrap(), [id("b")]);
 }

@@ -18,9 +18,9 @@ use super::wiring::{Channel, PtyMode, Wiring, copy_window_size};
 use crate::error::{Error, Kind, Result};
 use crate::spool::writer::SpoolWriter;
 use crate::sys::clock::Mark;
-use crate::sys::fds;
 use crate::sys::process::{self, ExecImage, Fork, PidFd, SignalState};
 use crate::sys::shared::SharedBoard;
+use crate::sys::{best_effort, fds};
 
 /// What a run needs to know beforehand.
 #[derive(Debug)]
@@ -190,7 +190,7 @@ impl Forwarder {
     /// a TSTP of our own would be thrown away in an orphaned process group.
     pub fn command_stopped(&mut self) {
         self.stopped = true;
-        if process::send_signal(nix::unistd::getpid(), libc::SIGSTOP).is_err() {}
+        best_effort(process::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
     }
 
     pub fn command_continued(&mut self) {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::facts::{End, Outcome, RunFacts};
 use crate::config::On;
 use crate::sys::clock::Mark;
-use crate::sys::{fds, process};
+use crate::sys::{best_effort, fds, process};
 
 /// When a mail is made at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub fn fork_mailer(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) -> io::R
 /// The mailer's work in this process: away from the caller's session and descriptors first.
 pub fn work(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) {
     // EPERM where we already lead a session: then we are where we want to be.
-    if nix::unistd::setsid().is_err() {}
+    best_effort(nix::unistd::setsid());
     fds::detach_standard(&[0, 1, 2]);
     process::close_all_but(&[pipe.as_raw_fd()]);
     process::default_signals();

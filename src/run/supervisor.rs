@@ -20,10 +20,10 @@ use super::record::{FILE, RunRecord};
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::spool::writer::SpoolWriter;
 use crate::sys::clock::{self, Mark};
-use crate::sys::fds;
 use crate::sys::fs::{Durability, replace};
 use crate::sys::process::{self, Change, ExecImage, Fork, SignalState};
 use crate::sys::shared::SharedBoard;
+use crate::sys::{best_effort, fds};
 
 /// The run's record is on the disk, synced, this long after the start; a shorter run has its end
 /// on record instead. (The promise is a second.)
@@ -62,8 +62,8 @@ pub enum Role<'a> {
 pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
     let started = start_command(&mut run, image);
     // Only now: C stays in the front's session and group, we outlive them.
-    if nix::unistd::setsid().is_err() {}
-    if nix::unistd::chdir("/").is_err() {}
+    best_effort(nix::unistd::setsid());
+    best_effort(nix::unistd::chdir("/"));
     fds::detach_standard(&[0, 1, 2]);
     let end = match started {
         Ok(()) => {
@@ -107,7 +107,7 @@ fn start_command(run: &mut Run<'_>, image: &ExecImage) -> Result<(), Errno> {
         match nix::unistd::read(&verdict, &mut errno) {
             Ok(4) => {
                 // Reaps the process that couldn't become the command.
-                if nix::sys::wait::waitpid(pid, None).is_err() {}
+                best_effort(nix::sys::wait::waitpid(pid, None));
                 return Err(Errno::from_raw(i32::from_ne_bytes(errno)));
             }
             Err(Errno::EINTR) => {}
@@ -290,7 +290,7 @@ fn hold_on(run: &mut Run<'_>, front: Option<&OwnedFd>) {
         return;
     }
     run.words = None;
-    if nix::unistd::setsid().is_err() {}
+    best_effort(nix::unistd::setsid());
     fds::detach_standard(&[0, 1, 2]);
     keep_only(run, &[]);
     debug_assert!(front.is_none_or(|fd| nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_GETFD).is_err()));

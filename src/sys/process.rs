@@ -5,6 +5,7 @@
 //! process has one thread.
 #![allow(unsafe_code)]
 
+use super::best_effort;
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
@@ -231,7 +232,7 @@ pub fn send_signal(pid: Pid, signal: i32) -> io::Result<()> {
 /// Where that can't kill (PID 1, an ignored default), ends with 128+n as a shell reports it.
 pub fn die_by(signal: i32) -> ! {
     // Without it there is a second core beside the command's: untidy, no reason not to go on.
-    if nix::sys::prctl::set_dumpable(false).is_err() {}
+    best_effort(nix::sys::prctl::set_dumpable(false));
     if let Ok(known) = Signal::try_from(signal)
         && !matches!(known, Signal::SIGKILL | Signal::SIGSTOP)
     {
