@@ -5,10 +5,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::words;
 use crate::cli::{CommonArgs, MailArgs};
 use crate::config::load::{LoadRequest, load};
 use crate::config::{
-    Diagnostic, Language, Loaded, NotifySettings, Overrides, SecretSource, Settings, Severity, Wait, merge,
+    Diagnostic, Language, Loaded, NotifySettings, Overrides, SecretSource, Settings, Severity, Source, Wait,
+    merge,
 };
 use crate::render::i18n::Lang;
 use crate::run::facts::{Origin, RunId, RunStart};
@@ -52,10 +54,27 @@ impl Context {
 
     /// The settings as they are now: `notify.toml` is read anew each time.
     pub fn load(&self) -> Loaded {
-        load(&LoadRequest {
+        let mut loaded = load(&LoadRequest {
             env_path: self.from_env.clone(),
             ..LoadRequest::from_env(self.explicit.clone(), &self.overrides)
-        })
+        });
+        let template = loaded.settings.mail.subject.as_deref();
+        if let Some(Err(wrong)) = template.map(crate::render::subject::check_template) {
+            // What a template may hold is the renderer's to know, so it isn't checked by `load`.
+            loaded.diagnostics.push(Diagnostic {
+                severity: Severity::Warning,
+                place: match &self.overrides.subject {
+                    Some(_) => "--subject or NOTIFY_DONE_SUBJECT".to_owned(),
+                    None => place_of(&loaded.provenance.source("mail.subject")),
+                },
+                key: Some("mail.subject".to_owned()),
+                message: wrong,
+                hint: Some(
+                    "it is left as it is; `notify-done config-example` lists what there is".to_owned(),
+                ),
+            });
+        }
+        loaded
     }
 
     /// Finds a place for our state and makes the run's folder in it. Without one the command runs
@@ -96,6 +115,15 @@ impl Context {
 
     pub fn lang(&self, settings: &Settings) -> Lang {
         language(settings.lang)
+    }
+}
+
+fn place_of(source: &Source) -> String {
+    match source {
+        Source::Default => "the default".to_owned(),
+        Source::File { path, line } => format!("{}:{line}", path.display()),
+        Source::Env(name) => name.clone(),
+        Source::Flag(flag) => (*flag).to_owned(),
     }
 }
 
@@ -151,7 +179,7 @@ pub fn wait_bound(wait: Wait, ui: &Ui) -> Duration {
 
 /// Hears the mailer out. Holds nothing of the caller's but stderr meanwhile, so that a reader of
 /// our stdout sees its end now.
-pub fn wait_for_mailer(ended: Ended, bound: Duration, ui: &Ui) {
+pub fn wait_for_mailer(ended: Ended, bound: Duration, lang: Lang, ui: &Ui) {
     let Ended { mailer: Some(link), mut signals, .. } = ended else { return };
     fds::detach_standard(&[0, 1]);
     process::close_all_but(&[link.fd(), signals.fd()]);
@@ -166,13 +194,10 @@ pub fn wait_for_mailer(ended: Ended, bound: Duration, ui: &Ui) {
     std::mem::forget(signals);
     match waited {
         Waited::Done => {}
-        Waited::TimeOver | Waited::Interrupted => ui.note(
-            "the mail is still under way in the background; `notify-done outbox list` shows what became of it,\n\
-             `notify-done outbox flush` sends what is left",
-        ),
-        Waited::Died => ui.trouble(
-            "the process that mails ended early; `notify-done outbox flush` sends what it had kept",
-        ),
+        // Who asked not to wait knows.
+        Waited::TimeOver if bound.is_zero() => {}
+        Waited::TimeOver | Waited::Interrupted => ui.trouble(words::still_under_way(lang)),
+        Waited::Died => ui.trouble(words::mailer_died(lang)),
     }
 }
 

@@ -8,20 +8,17 @@ use super::words;
 use crate::cli::OutboxAction;
 use crate::config::read_secret::read_secret;
 use crate::config::{Account, Overrides, Settings};
+use crate::deliver::job::Limits;
+use crate::deliver::smtp::attempt_blocking;
 use crate::deliver::verdict::Outcome;
-use crate::deliver::{job::Limits, smtp::attempt_blocking};
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
 use crate::mail::draft::{Draft, header_block};
-use crate::outbox::entry::Entry;
-use crate::outbox::{
-    drain::{Hands, Letterhead, Pick, Plan, drain},
-    event::Tally,
-};
-use crate::outbox::{
-    entry::Folder,
-    store::{Store, Which},
-};
+use crate::outbox::drain::{Hands, Letterhead, Pick, Plan, drain};
+use crate::outbox::entry::{Entry, Folder};
+use crate::outbox::event::Tally;
+use crate::outbox::held::Which;
+use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::run::mailer::Word;
 use crate::sys::{clock, paths};
@@ -37,8 +34,8 @@ pub fn run(action: &OutboxAction, ui: &Ui) -> Result<Exit> {
         OutboxAction::List { .. } => list(),
         OutboxAction::Flush { all, common } => {
             let context = Context::new(common, Overrides::default());
-            let which = if *all { Which::All } else { Which::Newest };
-            flush(&context, &which, ui)
+            let which = if *all { Which::All } else { Which::Fresh };
+            flush(&context, which, ui)
         }
     }
 }
@@ -50,7 +47,7 @@ fn stores() -> Result<Vec<Store>> {
     places.into_iter().filter(|place| place.is_dir()).map(Store::open).collect()
 }
 
-fn flush(context: &Context, which: &Which, ui: &Ui) -> Result<Exit> {
+fn flush(context: &Context, which: Which, ui: &Ui) -> Result<Exit> {
     let loaded = context.load();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
     let lang = context.lang(&loaded.settings);

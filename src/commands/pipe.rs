@@ -29,6 +29,7 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     let folder = context.make_run_folder(&start.id, ui);
     let policy = common::policy(&loaded.settings.notify, ui);
     let wait = common::wait_bound(loaded.settings.notify.wait, ui);
+    let lang = context.lang(&loaded.settings);
     let status = || match (args.status, &args.status_file) {
         (Some(code), _) => End::Reported { code },
         (None, Some(file)) => status_from(file).unwrap_or_else(|error| {
@@ -39,7 +40,7 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     };
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let ended = piped::run(&Request { start, folder, policy, status: &status }, &mut job)?;
-    Ok(run::finish(ended, wait, ui))
+    Ok(run::finish(ended, wait, lang, ui))
 }
 
 fn status_from(file: &Path) -> Result<End> {

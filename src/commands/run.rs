@@ -7,6 +7,7 @@ use super::notice;
 use crate::cli::RunArgs;
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
+use crate::render::i18n::Lang;
 use crate::run::facts::{End, Origin};
 use crate::run::front::{self, Ended, Request};
 use crate::sys::process::ExecImage;
@@ -35,19 +36,20 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let image = image(command, &context.code_variables(&loaded.settings), Some(&start.id.0))?;
     let policy = common::policy(&loaded.settings.notify, ui);
     let wait = common::wait_bound(loaded.settings.notify.wait, ui);
+    let lang = context.lang(&loaded.settings);
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let request = Request { start, image, pty: args.pty.into(), folder, policy };
     let ended = front::run(request, &mut job)?;
     if let End::NotStarted { errno } = ended.end {
         ui.error(&not_started(command, errno));
     }
-    Ok(finish(ended, wait, ui))
+    Ok(finish(ended, wait, lang, ui))
 }
 
 /// Waits for the mail within the bound, and maps the end.
-pub fn finish(ended: Ended, wait: std::time::Duration, ui: &Ui) -> Exit {
+pub fn finish(ended: Ended, wait: std::time::Duration, lang: Lang, ui: &Ui) -> Exit {
     let exit = exit::for_end(ended.end);
-    common::wait_for_mailer(ended, wait, ui);
+    common::wait_for_mailer(ended, wait, lang, ui);
     exit
 }
 

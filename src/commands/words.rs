@@ -120,6 +120,26 @@ fn not_sent(diagnosis: &Diagnosis, kept: Folder, lang: Lang) -> String {
     }
 }
 
+/// The front has stopped waiting.
+pub fn still_under_way(lang: Lang) -> &'static str {
+    either(
+        lang,
+        "the mail is still under way in the background; if it doesn't get through it is kept:\n\
+         `notify-done outbox list` shows what waits, `notify-done outbox flush` sends it",
+        "邮件仍在后台发送；如果没有发出会保留下来：\n\
+         `notify-done outbox list` 可查看，`notify-done outbox flush` 即可发出",
+    )
+}
+
+/// The mailer was killed, or has a bug.
+pub fn mailer_died(lang: Lang) -> &'static str {
+    either(
+        lang,
+        "the process that mails ended early; `notify-done outbox flush` sends what it had kept",
+        "发送邮件的进程提前结束；`notify-done outbox flush` 会发送它已保留的邮件",
+    )
+}
+
 /// What to do when there is no account: where notify.toml goes, and the lines it needs.
 pub fn no_account(expected: Option<&Path>, lang: Lang) -> String {
     let path = expected.map_or_else(|| "notify.toml".to_owned(), |path| path.display().to_string());

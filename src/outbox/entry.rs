@@ -178,6 +178,8 @@ pub enum HeldReason {
     NoAccount,
     /// `notify.toml` has an unusable value.
     Config,
+    /// There was no account, and when there was one, a newer notice went out in its place.
+    PassedOver,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

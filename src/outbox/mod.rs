@@ -8,6 +8,7 @@ pub mod drain;
 pub mod entry;
 pub mod event;
 mod files;
+pub mod held;
 pub mod schedule;
 pub mod store;
 

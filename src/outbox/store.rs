@@ -22,13 +22,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::claim::{self, Heartbeat, Owner};
-use super::entry::{Entry, EntryId, Folder, HeldReason};
+use super::entry::{Entry, EntryId, Folder};
 use super::files::{create, gone_is_fine, make_private, read_entry, sync_folder, trouble, write_entry};
 use crate::error::{Error, Kind, Result};
 
 const BODY: &str = "body.mime";
-/// Held for want of an account: the newest that are kept.
-const KEPT_HELD: usize = 20;
 
 /// Where an entry was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,14 +34,6 @@ pub enum Place {
     In(Folder),
     /// A process is sending it.
     Sending,
-}
-
-/// Which held entries to let go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
-    All,
-    Newest,
-    One(EntryId),
 }
 
 /// An entry that is being made.
@@ -84,7 +74,7 @@ impl Store {
         self.root.join(folder.name())
     }
 
-    fn place(&self, folder: Folder, id: &EntryId) -> PathBuf {
+    pub(super) fn place(&self, folder: Folder, id: &EntryId) -> PathBuf {
         self.folder(folder).join(id.as_str())
     }
 
@@ -133,7 +123,7 @@ impl Store {
     }
 
     /// Renames an entry's folder and syncs both folders that it lies in.
-    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+    pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         fs::rename(from, to).map_err(|error| trouble("can't move", from, &error))?;
         for path in [to, from] {
             if let Some(parent) = path.parent() {
@@ -272,56 +262,6 @@ impl Store {
         let time = fs::create_dir(&probe).and_then(|()| fs::metadata(&probe)?.modified());
         let removed = fs::remove_dir(&probe);
         time.and_then(|time| removed.map(|()| time)).map_err(|error| trouble("can't write", &probe, &error))
-    }
-
-    /// Lets held entries go out: held/ → new/. Those that can't be read stay, and are named.
-    ///
-    /// # Errors
-    /// `NotFound` when the one asked for isn't held; `Storage`.
-    pub fn release(&self, which: &Which) -> Result<Vec<EntryId>> {
-        let mut ids = match which {
-            Which::One(id) => vec![id.clone()],
-            Which::All => self.list(Folder::Held)?,
-            Which::Newest => self.list(Folder::Held)?.pop().into_iter().collect(),
-        };
-        let mut first_error = None;
-        ids.retain(|id| match self.release_one(id) {
-            Ok(()) => true,
-            Err(error) => {
-                first_error.get_or_insert(error);
-                false
-            }
-        });
-        match first_error {
-            Some(error) if ids.is_empty() => Err(error),
-            _ => Ok(ids),
-        }
-    }
-
-    fn release_one(&self, id: &EntryId) -> Result<()> {
-        let from = self.place(Folder::Held, id);
-        let mut entry = read_entry(&from, id)?;
-        entry.held = None;
-        write_entry(&from, &entry)?;
-        self.rename(&from, &self.place(Folder::New, id))
-    }
-
-    /// Held for want of an account are kept only the newest: nobody waits for the rest.
-    fn trim_held(&self) -> Result<()> {
-        let mut unclaimed = Vec::new();
-        for id in self.list(Folder::Held)? {
-            // What can't be read is left alone.
-            if self.load(Folder::Held, &id).is_ok_and(|entry| entry.held == Some(HeldReason::NoAccount)) {
-                unclaimed.push(id);
-            }
-        }
-        let surplus = unclaimed.len().saturating_sub(KEPT_HELD);
-        for id in &unclaimed[..surplus] {
-            let path = self.place(Folder::Held, id);
-            gone_is_fine(fs::remove_dir_all(&path))
-                .map_err(|error| trouble("can't remove", &path, &error))?;
-        }
-        Ok(())
     }
 }
 
