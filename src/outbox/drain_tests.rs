@@ -460,6 +460,13 @@ fn many_drain_at_once_and_each_mail_goes_once() {
 /// Catches: a full disk after the 250 making a delivered mail look undelivered.
 #[test]
 fn a_receipt_that_cant_be_written_still_counts_as_sent() {
+    /// A folder stands in the place of entry.json, and no rename replaces that by a file.
+    fn cant_be_replaced(body: &std::path::Path) {
+        let entry = body.with_file_name("entry.json");
+        fs::remove_file(&entry).unwrap();
+        fs::create_dir(&entry).unwrap();
+    }
+
     let bench = Bench::new(vec![account("10001", 1)], &["a"]);
     let root = bench.root().to_owned();
     let accepts = &mut |job: &Job<'_>, ledger: Ledger<'_>| {
@@ -467,8 +474,7 @@ fn a_receipt_that_cant_be_written_still_counts_as_sent() {
             vec![RecipientResult { address: job.recipients[0].clone(), verdict: RecipientVerdict::Accepted }];
         ledger(Progress::Recipients(&recipients)).unwrap();
         ledger(Progress::BodySent).unwrap();
-        // From now on entry.json can't be replaced: a folder stands in its temporary name.
-        fs::create_dir(job.body.with_file_name("entry.json.tmp")).unwrap();
+        cant_be_replaced(job.body);
         let receipt = Reply { code: 250, text: "OK".into() };
         ledger(Progress::Accepted(&receipt)).unwrap_err();
         Attempt { recipients, outcome: Outcome::Accepted { receipt }, elapsed: Duration::ZERO }
@@ -480,7 +486,7 @@ fn a_receipt_that_cant_be_written_still_counts_as_sent() {
     // One that wasn't delivered goes back to where the next try finds it.
     put(&bench.store, "b", Folder::New);
     let refuses = &mut |job: &Job<'_>, _: Ledger<'_>| {
-        fs::create_dir(job.body.with_file_name("entry.json.tmp")).unwrap();
+        cant_be_replaced(job.body);
         let failure = Failure { stage: Stage::AfterDot, class: Class::Content, cause: Cause::Closed };
         Attempt { recipients: vec![], outcome: Outcome::Failed(failure), elapsed: Duration::ZERO }
     };

@@ -1,12 +1,12 @@
-//! Private folders, files that are whole after a crash, and what to say when that fails.
+//! Entries on disk, and what to say when reading or writing them fails.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::entry::{Entry, EntryId};
 use crate::error::{Error, Kind, Result};
+use crate::sys::fs::{Durability, replace};
 
 const ENTRY: &str = "entry.json";
 
@@ -17,25 +17,6 @@ pub(super) fn gone_is_fine(done: io::Result<()>) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-pub(super) fn make_private(path: &Path) -> io::Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.and_then(|()| {
-        let now = fs::metadata(path)?.permissions().mode() & 0o7777;
-        // Only when it differs: a folder of another owner that is right as it is stays usable.
-        if now == 0o700 { Ok(()) } else { fs::set_permissions(path, fs::Permissions::from_mode(0o700)) }
-    })
-}
-
-pub(super) fn create(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    Ok(file)
-}
-
-pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 pub(super) fn read_entry(folder: &Path, id: &EntryId) -> Result<Entry> {
@@ -67,13 +48,9 @@ fn name_of(path: Option<&Path>) -> String {
 
 /// Replaces entry.json: after a crash it is the old one or the new one.
 pub(super) fn write_entry(folder: &Path, entry: &Entry) -> Result<()> {
-    let (path, new) = (folder.join(ENTRY), folder.join("entry.json.tmp"));
-    let json = entry.to_json()?;
-    let written = create(&new)
-        .and_then(|mut file| file.write_all(&json).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&new, &path))
-        .and_then(|()| sync_folder(folder));
-    written.map_err(|error| trouble("can't write", &path, &error))
+    let path = folder.join(ENTRY);
+    replace(&path, &entry.to_json()?, Durability::Synced)
+        .map_err(|error| trouble("can't write", &path, &error))
 }
 
 pub(super) fn trouble(what: &str, path: &Path, error: &io::Error) -> Error {

@@ -23,8 +23,9 @@ use std::time::{Duration, SystemTime};
 
 use super::claim::{self, Heartbeat, Owner};
 use super::entry::{Entry, EntryId, Folder};
-use super::files::{create, gone_is_fine, make_private, read_entry, sync_folder, trouble, write_entry};
+use super::files::{gone_is_fine, read_entry, trouble, write_entry};
 use crate::error::{Error, Kind, Result};
+use crate::sys::fs::{create_private, private_dir, sync_dir};
 
 const BODY: &str = "body.mime";
 
@@ -65,7 +66,7 @@ impl Store {
     pub fn open(root: PathBuf) -> Result<Self> {
         for name in ["", "tmp", "new", "sending", "held", "sent", "failed"] {
             let path = root.join(name);
-            make_private(&path).map_err(|error| trouble("can't make", &path, &error))?;
+            private_dir(&path).map_err(|error| trouble("can't make", &path, &error))?;
         }
         Ok(Self { root })
     }
@@ -85,8 +86,8 @@ impl Store {
     pub fn begin(&self, id: &EntryId) -> Result<Pending> {
         let folder = self.root.join("tmp").join(format!("{id}@{}", Owner::this().name()));
         let path = folder.join(BODY);
-        let body = make_private(&folder)
-            .and_then(|()| create(&path))
+        let body = private_dir(&folder)
+            .and_then(|()| create_private(&path))
             .map_err(|error| trouble("can't make", &path, &error))?;
         Ok(Pending { id: id.clone(), folder, body })
     }
@@ -127,7 +128,7 @@ impl Store {
         fs::rename(from, to).map_err(|error| trouble("can't move", from, &error))?;
         for path in [to, from] {
             if let Some(parent) = path.parent() {
-                sync_folder(parent).map_err(|error| trouble("can't sync", parent, &error))?;
+                sync_dir(parent).map_err(|error| trouble("can't sync", parent, &error))?;
             }
         }
         Ok(())

@@ -20,7 +20,7 @@ use super::record::{FILE, RunRecord};
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::spool::writer::SpoolWriter;
 use crate::sys::clock::{self, Mark};
-use crate::sys::fs::{Durability, replace};
+use crate::sys::fs::{Durability, create_synced, replace};
 use crate::sys::process::{self, Change, ExecImage, Fork, SignalState};
 use crate::sys::shared::SharedBoard;
 use crate::sys::{best_effort, fds};
@@ -229,18 +229,17 @@ fn check_command(command: Pid, role: &mut Role<'_>) -> Option<(End, Option<Usage
     }
 }
 
-/// Syncing may take long, and must not hold the output up: a process of its own does it.
+/// Syncing may take long, and must not hold the output up: a process of its own does it, which
+/// holds nothing that a reader could wait for.
 fn record_durably(run: &Run<'_>) {
     let Some(folder) = &run.folder else { return };
-    match process::fork() {
-        Ok(Fork::Child) => {
-            let written =
-                replace(&folder.join(FILE), &RunRecord::running(&run.start).to_json(), Durability::Synced);
-            process::leave(i32::from(written.is_err()))
-        }
-        Ok(Fork::Parent(_)) => {}
-        // No process to spare: the record that isn't synced yet stands.
-        Err(_) => {}
+    // Without a process to spare there is no early record: the end's own follows.
+    if let Ok(Fork::Child) = process::fork() {
+        fds::detach_standard(&[0, 1, 2]);
+        process::close_all_but(&[]);
+        // The end may be on record before this is through: that one stays.
+        let written = create_synced(&folder.join(FILE), &RunRecord::running(&run.start).to_json());
+        process::leave(i32::from(written.is_err()))
     }
 }
 

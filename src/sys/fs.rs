@@ -8,20 +8,47 @@ use std::path::Path;
 /// Makes `path` and what is missing above it, each 0700 whatever the umask says more.
 ///
 /// # Errors
-/// When a part can't be made, or `path` is there but is not a folder of ours: another user's
-/// folder in a shared place (`/tmp`) is refused.
+/// When a part can't be made, can't be written, or `path` is there but is not a folder of ours:
+/// another user's folder in a shared place (`/tmp`) is refused.
 pub fn private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    make_dir(path)?;
     let meta = std::fs::symlink_metadata(path)?;
     if !meta.is_dir() || !is_mine(meta.uid()) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
     }
-    if meta.mode() & 0o077 != 0 {
+    // Only when it differs: a folder that is right as it is needs no write.
+    if meta.mode() & 0o7777 != 0o700 {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
     }
     // A folder that is there already says nothing of a file system that became read-only.
     nix::unistd::access(path, nix::unistd::AccessFlags::W_OK)?;
     Ok(())
+}
+
+fn make_dir(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => give_to_owner_of_parent(path),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
+                return Err(e);
+            };
+            make_dir(parent)?;
+            make_dir(path)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Under sudo, what we make in somebody's folder is his: he must be able to read it later.
+fn give_to_owner_of_parent(path: &Path) -> io::Result<()> {
+    let Some(parent) = path.parent().filter(|_| nix::unistd::geteuid().is_root()) else { return Ok(()) };
+    let owner = std::fs::metadata(parent)?;
+    if owner.uid() == 0 {
+        Ok(())
+    } else {
+        std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid()))
+    }
 }
 
 /// Ours, or under sudo the user's on whose behalf we run.
@@ -33,7 +60,18 @@ fn is_mine(owner: u32) -> bool {
 
 /// Creates a file of mode 0600 that must not be there yet.
 pub fn create_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+    if file.metadata()?.mode() & 0o7777 != 0o600 {
+        // An umask that takes even our own rights away.
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    }
+    give_to_owner_of_parent(path)?;
+    Ok(file)
+}
+
+/// Makes what happened to a folder's names durable.
+pub fn sync_dir(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// How far a write has got when the call returns.
@@ -60,13 +98,34 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Resul
     })();
     if written.is_err() {
         // The error that counts is the one above; a leftover of a few bytes is harmless.
-        drop(std::fs::remove_file(&temporary));
+        super::best_effort(std::fs::remove_file(&temporary));
         return written;
     }
     if durability == Durability::Synced {
-        File::open(dir)?.sync_all()?;
+        sync_dir(dir)?;
     }
     Ok(())
+}
+
+/// Creates `path` with `content`, whole and synced, unless it is there already: then nothing changes
+/// and the answer is false.
+pub fn create_synced(path: &Path, content: &[u8]) -> io::Result<bool> {
+    let dir = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let temporary = dir.join(format!(".{name}.{}", super::ids::random_hex(8)));
+    let linked = (|| {
+        let mut file = create_private(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        // Unlike a rename, a link never replaces what another process has put there meanwhile.
+        std::fs::hard_link(&temporary, path)
+    })();
+    super::best_effort(std::fs::remove_file(&temporary));
+    match linked {
+        Ok(()) => sync_dir(dir).map(|()| true),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +140,18 @@ mod tests {
         replace(&path, b"two", Durability::Synced).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    /// Catches: the record of the start, slow to sync, laid over that of the end.
+    #[test]
+    fn create_synced_never_replaces() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.json");
+        assert!(create_synced(&path, b"running").unwrap());
+        replace(&path, b"ended", Durability::Atomic).unwrap();
+        assert!(!create_synced(&path, b"running").unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"ended");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
