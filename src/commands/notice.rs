@@ -87,7 +87,7 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     match held {
         None => send_first(&store, &entry, &loaded.settings, (lang, teller)),
         Some(HeldReason::NoAccount | HeldReason::PassedOver) => {
-            tell_no_account(&report, &loaded, lang, teller)
+            tell_no_account(&report, &loaded, lang, teller);
         }
         Some(HeldReason::Config) => {
             teller.say(&Word::Trouble(words::held_by_config(&common::unusable(&loaded), lang)));

@@ -26,17 +26,17 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
 }
 
 fn make_dir(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => give_to_owner_of_parent(path),
+    let create = || DirBuilder::new().mode(0o700).create(path).and_then(|()| give_to_owner_of_parent(path));
+    let mut made = create();
+    if made.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+        && let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
+    {
+        make_dir(parent)?;
+        made = create();
+    }
+    match made {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else {
-                return Err(e);
-            };
-            make_dir(parent)?;
-            make_dir(path)
-        }
-        Err(e) => Err(e),
+        other => other,
     }
 }
 
