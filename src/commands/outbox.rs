@@ -10,7 +10,6 @@ use crate::config::read_secret::read_secret;
 use crate::config::{Account, Overrides, Settings};
 use crate::deliver::job::Limits;
 use crate::deliver::smtp::attempt_blocking;
-use crate::deliver::verdict::Outcome;
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
 use crate::mail::draft::{Draft, header_block};
@@ -170,12 +169,9 @@ fn line(folder: &str, entry: &Entry, lang: Lang) -> String {
     let at = entry.created.to_zoned(jiff::tz::TimeZone::system());
     let mut line =
         format!("{}  {folder:6}  {}  {}\n", entry.id, at.strftime("%Y-%m-%d %H:%M"), entry.subject);
-    let failure = entry.attempts.last().and_then(|attempt| match &attempt.outcome {
-        Outcome::Failed(failure) | Outcome::Unknown(failure) => Some((attempt, failure)),
-        Outcome::Accepted { .. } => None,
-    });
-    if let Some((attempt, failure)) = failure {
-        let why = words::of_failure(failure, &attempt.account, lang);
+    let last = entry.attempts.last();
+    if let Some((attempt, why)) = last.and_then(|attempt| Some((attempt, words::of_attempt(attempt, lang)?)))
+    {
         line.push_str(&format!("    {} × {}: {why}\n", entry.attempt_count, attempt.account));
     } else if entry.held.is_some() {
         let why = words::either(lang, "kept: no usable account at the time", "已保留：当时没有可用的账号");

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::deliver::diagnose::{Diagnosis, Scene, Text, diagnose};
-use crate::deliver::verdict::Failure;
-use crate::outbox::entry::Folder;
+use crate::deliver::verdict::Outcome;
+use crate::outbox::entry::{AttemptRecord, Contact, Folder};
 use crate::outbox::event::{Event, Refusal};
 use crate::render::amount::{Detail, duration};
 use crate::render::i18n::Lang;
@@ -66,19 +66,26 @@ pub fn of_event(event: &Event, lang: Lang) -> Option<Word> {
     })
 }
 
-/// Why a try failed, in one line. The server's name isn't known any more, so words about it say
-/// the account's.
-pub fn of_failure(failure: &Failure, account: &str, lang: Lang) -> String {
-    let scene = Scene {
-        account,
-        address: account,
-        login: account,
-        host: either(lang, "the server", "服务器"),
-        port: 0,
+/// Why a try failed, in one line; None: it didn't.
+pub fn of_attempt(attempt: &AttemptRecord, lang: Lang) -> Option<String> {
+    let failure = match &attempt.outcome {
+        Outcome::Failed(failure) | Outcome::Unknown(failure) => failure,
+        Outcome::Accepted { .. } => return None,
+    };
+    let account = attempt.account.as_str();
+    let scene = match &attempt.server {
+        Some(Contact { host, port, address, login }) => Scene { account, address, login, host, port: *port },
+        None => Scene {
+            account,
+            address: account,
+            login: account,
+            host: either(lang, "the server", "服务器"),
+            port: 0,
+        },
     };
     let diagnosis = diagnose(failure, &scene);
     let reply = diagnosis.reply.as_ref().map(|reply| format!(" ({reply})")).unwrap_or_default();
-    format!("{}{reply}", say(&diagnosis.cause, lang).replace(":0", ""))
+    Some(format!("{}{reply}", say(&diagnosis.cause, lang)))
 }
 
 fn elsewhere(now_in: Option<Folder>, lang: Lang) -> Option<Word> {

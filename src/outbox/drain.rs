@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::entry::{AttemptRecord, Entry, EntryId, Folder, Recipients, Standing, State};
+use super::entry::{AttemptRecord, Contact, Entry, EntryId, Folder, Recipients, Standing, State};
 use super::event::{Event, Refusal, Tally};
 use super::schedule::next_try;
 use super::store::{Claim, Place, Store};
@@ -265,6 +265,7 @@ impl Drain<'_, '_> {
         claim.entry.record_attempt(AttemptRecord {
             at: now,
             account: name.clone(),
+            server: Some(contact(account)),
             outcome: outcome.clone(),
             elapsed_ms,
         });
@@ -348,6 +349,16 @@ fn account_for<'p>(plan: &'p Plan<'_>, entry: &Entry) -> std::result::Result<&'p
     let wanted = entry.pinned.as_deref().or(entry.addressing.account.as_deref()).or(plan.preferred);
     let found = plan.accounts.iter().find(|account| wanted.is_none_or(|name| account.name == name));
     found.ok_or_else(|| wanted.map(str::to_owned))
+}
+
+fn contact(account: &Account) -> Contact {
+    let Account { address, username, server, .. } = account;
+    Contact {
+        host: server.host.clone(),
+        port: server.port,
+        address: address.clone(),
+        login: username.clone(),
+    }
 }
 
 fn scene(account: &Account) -> Scene<'_> {

@@ -143,8 +143,20 @@ pub struct InFlight {
 pub struct AttemptRecord {
     pub at: Timestamp,
     pub account: String,
+    /// With whom it was; None: a process that ended in between has noted it (`record_interruption`).
+    #[serde(default)]
+    pub server: Option<Contact>,
     pub outcome: Outcome,
     pub elapsed_ms: u64,
+}
+
+/// Whom an attempt spoke to as whom: for the words about it, later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    pub host: String,
+    pub port: u16,
+    pub address: String,
+    pub login: String,
 }
 
 /// Where an entry rests.
@@ -319,7 +331,13 @@ impl Entry {
             class: Class::Unknown,
             cause: Cause::Interrupted,
         });
-        self.record_attempt(AttemptRecord { at: flight.at, account: flight.account, outcome, elapsed_ms: 0 });
+        self.record_attempt(AttemptRecord {
+            at: flight.at,
+            account: flight.account,
+            server: None,
+            outcome,
+            elapsed_ms: 0,
+        });
         true
     }
 
@@ -437,6 +455,7 @@ pub(crate) mod tests {
             entry.record_attempt(AttemptRecord {
                 at: entry.created,
                 account: "qq".into(),
+                server: None,
                 outcome,
                 elapsed_ms: n,
             });
