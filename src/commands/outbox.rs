@@ -1,6 +1,5 @@
 //! `notify-done outbox list` and `flush`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::common::{self, Context};
@@ -42,8 +41,8 @@ pub fn run(action: &OutboxAction, ui: &Ui) -> Result<Exit> {
 /// The outboxes there are: in the user's own place, and where notices were kept when that could
 /// not be written.
 fn stores() -> Result<Vec<Store>> {
-    let places: Vec<PathBuf> = paths::state_roots().into_iter().map(|root| root.join("outbox")).collect();
-    places.into_iter().filter(|place| place.is_dir()).map(Store::open).collect()
+    let places = paths::existing_state_roots().into_iter().map(|root| root.join("outbox"));
+    places.filter(|place| place.is_dir()).map(Store::open).collect()
 }
 
 fn flush(context: &Context, which: Which, ui: &Ui) -> Result<Exit> {

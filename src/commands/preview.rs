@@ -38,7 +38,7 @@ pub fn run(args: &PreviewArgs, ui: &Ui) -> Result<Exit> {
 }
 
 fn find(id: Option<&str>) -> Result<PathBuf> {
-    let roots = paths::state_roots();
+    let roots = paths::existing_state_roots();
     let Some(id) = id else {
         return common::last_run(&roots).ok_or_else(|| {
             Error::new(Kind::NotFound, "there is no run to show yet")

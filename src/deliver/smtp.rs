@@ -33,6 +33,7 @@ use super::verdict::{
     Attempt, Cause, Class, Failure, Feature, Outcome, RecipientResult, RecipientVerdict, Reply, Stage,
 };
 use crate::config::{Auth, Tls};
+use crate::sys::fs::open_ours;
 
 /// [`attempt`] for callers without a runtime: makes one for the time of the call.
 pub fn attempt_blocking(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
@@ -92,7 +93,7 @@ fn local(detail: String) -> Cause {
 }
 
 fn open_body(job: &Job<'_>) -> std::result::Result<(File, u64), Cause> {
-    let file = File::open(job.body).and_then(|file| file.metadata().map(|meta| (file, meta.len())));
+    let file = open_ours(job.body).and_then(|file| file.metadata().map(|meta| (file, meta.len())));
     match file {
         Ok((file, len)) => Ok((file, len + job.headers.len() as u64)),
         Err(error) => Err(local(format!("can't read {}: {error}", job.body.display()))),

@@ -1,14 +1,15 @@
 //! Entries on disk, and what to say when reading or writing them fails.
 
-use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::entry::{Entry, EntryId};
 use crate::error::{Error, Kind, Result};
-use crate::sys::fs::{Durability, replace};
+use crate::sys::fs::{Durability, open_ours, replace};
 
 const ENTRY: &str = "entry.json";
+/// No entry of ours is larger, bytes.
+const LARGEST: u64 = 4 << 20;
 
 /// True: done. False: another process was quicker.
 pub(super) fn gone_is_fine(done: io::Result<()>) -> io::Result<bool> {
@@ -21,7 +22,12 @@ pub(super) fn gone_is_fine(done: io::Result<()>) -> io::Result<bool> {
 
 pub(super) fn read_entry(folder: &Path, id: &EntryId) -> Result<Entry> {
     let path = folder.join(ENTRY);
-    let bytes = fs::read(&path).map_err(|error| {
+    let read = || {
+        let mut bytes = Vec::new();
+        open_ours(&path)?.take(LARGEST).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error: io::Error| {
         if error.kind() == io::ErrorKind::NotFound && !folder.is_dir() {
             return Error::new(
                 Kind::NotFound,

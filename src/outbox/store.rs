@@ -25,6 +25,7 @@ use super::claim::{self, Heartbeat, Owner};
 use super::entry::{Entry, EntryId, Folder};
 use super::files::{gone_is_fine, read_entry, trouble, write_entry};
 use crate::error::{Error, Kind, Result};
+use crate::sys::best_effort;
 use crate::sys::fs::{create_private, private_dir, sync_dir};
 
 const BODY: &str = "body.mime";
@@ -244,12 +245,11 @@ impl Store {
                 if !claim::abandoned(owner, silence) {
                     continue;
                 }
+                // One odd folder must not stop the others: what can't be moved stays, and is listed.
                 if is_tmp {
                     // Never committed: nobody was told that it is kept.
-                    gone_is_fine(fs::remove_dir_all(&path)).map_err(|e| trouble("can't clear", &path, &e))?;
-                } else if gone_is_fine(fs::rename(&path, self.place(Folder::New, &id)))
-                    .map_err(|error| trouble("can't move", &path, &error))?
-                {
+                    best_effort(fs::remove_dir_all(&path));
+                } else if gone_is_fine(fs::rename(&path, self.place(Folder::New, &id))).unwrap_or(false) {
                     back.push(id);
                 }
             }

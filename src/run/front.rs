@@ -80,6 +80,7 @@ pub fn run<'a>(request: Request, job: &'a mut Job<'a>) -> Result<Ended> {
             drop(theirs);
             run.wiring.command_ends.clear();
             let mut forwarder = Forwarder::new(signal_fd);
+            forwarder.supervisor = Some(supervisor);
             let (end, mailing) = watch(&mut run, &mut forwarder, supervisor, &ours);
             let mailer = (mailing != Mailing::NotDue).then(|| Link::new(words_in));
             if let (Mailing::Here(facts), Some(words)) = (mailing, run.words.take()) {
@@ -166,11 +167,14 @@ pub struct Forwarder {
     command: Option<Pid>,
     handle: Option<PidFd>,
     stopped: bool,
+    supervisor: Option<Pid>,
+    /// Signals that came before the command did.
+    early: Vec<i32>,
 }
 
 impl Forwarder {
     pub fn new(signals: SignalFd) -> Self {
-        Self { signals, command: None, handle: None, stopped: false }
+        Self { signals, command: None, handle: None, stopped: false, supervisor: None, early: Vec::new() }
     }
 
     pub fn fd(&self) -> i32 {
@@ -183,14 +187,33 @@ impl Forwarder {
             self.command = Some(pid);
             // A descriptor, so that a signal never hits a stranger that got the number later.
             self.handle = PidFd::open(pid).ok();
+            for signal in std::mem::take(&mut self.early) {
+                self.pass_on(signal);
+            }
+        }
+    }
+
+    fn pass_on(&mut self, signal: i32) {
+        // That it has ended meanwhile is no error.
+        match (&self.handle, self.command) {
+            (Some(handle), _) => best_effort(handle.send(signal)),
+            // Before Linux 5.3, and in sandboxes that refuse unknown calls. The supervisor may have
+            // waited for it a moment ago; numbers aren't used again that fast.
+            (None, Some(command)) => best_effort(process::send_signal(command, signal)),
+            (None, None) => self.early.push(signal),
         }
     }
 
     /// The command has stopped: we stop as well, so that the shell gets its prompt. SIGSTOP, since
     /// a TSTP of our own would be thrown away in an orphaned process group.
+    ///
+    /// The news may be old: a command that was woken meanwhile (`kill -CONT`, a scheduler) must not
+    /// leave us stopped behind. The supervisor wakes us when it sees the command go on.
     pub fn command_stopped(&mut self) {
-        self.stopped = true;
-        best_effort(process::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
+        if self.command.is_some_and(process::is_stopped) {
+            self.stopped = true;
+            best_effort(process::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
+        }
     }
 
     pub fn command_continued(&mut self) {
@@ -225,17 +248,14 @@ impl Forwarder {
         if signal == libc::SIGWINCH && from_kernel {
             self.window_changed(channels);
         }
-        let own_echo = self.command.is_some_and(|c| c.as_raw() == sender && sender != 0);
+        // What the command or the supervisor sent us is an answer to us, not for the command.
+        let ours = [self.command, self.supervisor].iter().flatten().any(|pid| pid.as_raw() == sender);
         // A shell's `fg` continues the whole group; only a stopped command needs ours.
         let needless = signal == libc::SIGCONT && !self.stopped;
-        if from_kernel || own_echo || needless {
+        if from_kernel || ours || needless {
             return;
         }
-        if let Some(handle) = &self.handle
-            && handle.send(signal).is_err()
-        {
-            // It has ended meanwhile.
-        }
+        self.pass_on(signal);
     }
 
     /// The terminal told the command before us, when the pseudo-terminal still had the old size:

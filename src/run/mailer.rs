@@ -100,7 +100,8 @@ pub fn work(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) {
     best_effort(nix::unistd::setsid());
     fds::detach_standard(&[0, 1, 2]);
     process::close_all_but(&[pipe.as_raw_fd()]);
-    process::default_signals();
+    process::work_undisturbed();
+    process::raise_limits();
     let mut teller = pipe.try_clone().map_or_else(|_| Teller::silent(), Teller::new);
     job(facts, &mut teller);
     teller.say(&Word::Done);

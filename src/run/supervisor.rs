@@ -52,6 +52,8 @@ pub struct Run<'a> {
 pub enum Role<'a> {
     Supervisor {
         front: &'a OwnedFd,
+        /// The front's process.
+        pid: Pid,
     },
     /// The supervisor was killed; signals are the front's to pass on meanwhile.
     Front(&'a mut Forwarder),
@@ -60,6 +62,7 @@ pub enum Role<'a> {
 /// Forks the command, leaves the front's session, and sees the run through. In the forked
 /// supervisor; never returns.
 pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
+    let pid = nix::unistd::getppid();
     let started = start_command(&mut run, image);
     // Only now: C stays in the front's session and group, we outlive them.
     best_effort(nix::unistd::setsid());
@@ -69,7 +72,7 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
         Ok(()) => {
             link::tell(front.as_fd(), Message::Started);
             keep_only(&run, &[front.as_raw_fd()]);
-            see_through(&mut run, &mut Role::Supervisor { front })
+            see_through(&mut run, &mut Role::Supervisor { front, pid })
         }
         Err(errno) => (End::NotStarted { errno: errno as i32 }, None),
     };
@@ -142,7 +145,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
     run.pump.catch_up();
     loop {
         if end.is_none() {
-            end = check_command(command, role);
+            end = check_command(run, command, role);
         }
         let elapsed = run.clock.elapsed();
         if !recorded && end.is_none() && elapsed >= RECORD_AFTER {
@@ -197,33 +200,42 @@ fn turn_all(run: &mut Run<'_>, role: &Role<'_>, ready: &[libc::pollfd]) -> bool 
         debug_assert!(fd.fd >= 0);
         let turn = run.pump.turn(channel);
         moved |= turn.moved;
-        if let (Some(channel), Role::Supervisor { front }) = (turn.reader_gone, role) {
+        if let (Some(channel), Role::Supervisor { front, .. }) = (turn.reader_gone, role) {
             link::tell(front.as_fd(), Message::ReaderGone { channel });
         }
     }
     moved
 }
 
-fn check_command(command: Pid, role: &mut Role<'_>) -> Option<(End, Option<Usage>)> {
-    let told = |usage: process::Rusage| {
-        Some(Usage { user: usage.user, system: usage.system, peak_rss: usage.peak_rss })
-    };
+fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(End, Option<Usage>)> {
+    let board = run.board.board();
     loop {
-        match process::check_child(command) {
-            Ok(Some(Change::Exited { code, usage })) => return Some((End::Exited { code }, told(usage))),
-            Ok(Some(Change::Signaled { signal, core_dumped, usage })) => {
-                return Some((End::Signaled { signal, core_dumped }, told(usage)));
-            }
+        if let Some((status, usage)) = board.end.get() {
+            let end = match process::status_parts(status) {
+                Ok(code) => End::Exited { code },
+                Err((signal, core_dumped)) => End::Signaled { signal, core_dumped },
+            };
+            let process::Rusage { user, system, peak_rss } = usage;
+            return Some((end, Some(Usage { user, system, peak_rss })));
+        }
+        match process::check_child(command, &board.end) {
+            Ok(Some(Change::Ended)) => {}
             Ok(Some(Change::Stopped { signal })) => match role {
-                Role::Supervisor { front } => link::tell(front.as_fd(), Message::Stopped { signal }),
+                Role::Supervisor { front, .. } => link::tell(front.as_fd(), Message::Stopped { signal }),
                 Role::Front(forwarder) => forwarder.command_stopped(),
             },
             Ok(Some(Change::Continued)) => match role {
-                Role::Supervisor { front } => link::tell(front.as_fd(), Message::Continued),
+                Role::Supervisor { front, pid } => {
+                    link::tell(front.as_fd(), Message::Continued);
+                    // It stopped with the command, and whoever woke that may not have woken it.
+                    if nix::unistd::getppid() == *pid {
+                        best_effort(process::send_signal(*pid, libc::SIGCONT));
+                    }
+                }
                 Role::Front(forwarder) => forwarder.command_continued(),
             },
             Ok(None) => return None,
-            // It isn't our child: the supervisor had reaped it before it was killed.
+            // Whoever waited for it was killed within the system call: nobody knows any more.
             Err(_) => return Some((End::Unknown, None)),
         }
     }
@@ -271,7 +283,10 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
     if run.policy.wants(end, facts.duration)
         && let Some(words) = &run.words
     {
-        mailing = match mailer::fork_mailer(run.job, &facts, words) {
+        // Noted before the fork: whoever takes our place forks no second one. If this one never
+        // came to be, its words end without a `Done`, and the front makes the notice itself.
+        let claimed = run.board.board().mailing.swap(true, Ordering::AcqRel);
+        mailing = match if claimed { Ok(()) } else { mailer::fork_mailer(run.job, &facts, words) } {
             Ok(()) => Mailing::Forked,
             Err(_) => Mailing::Here(Box::new(facts)),
         };

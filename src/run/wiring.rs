@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use super::facts::{Holds, LogPart, PartTrouble};
 use crate::spool::index::Origin;
 use crate::sys::fds::{self, Kind, Sink};
+use crate::sys::fs::open_regular;
 use crate::sys::inherited;
 
 /// May the command get a pseudo-terminal where the caller has a terminal?
@@ -179,7 +180,7 @@ impl OwnFile {
         let reader = fds::reopen_for_reading(fd)?;
         let path = fds::path_of(fd)?;
         // A deleted file has no path to read back from ("/tmp/x (deleted)").
-        if !File::open(&path).is_ok_and(|named| fds::same_file(&named, &reader)) {
+        if !open_regular(&path).is_ok_and(|named| fds::same_file(&named, &reader)) {
             return Err(io::ErrorKind::NotFound.into());
         }
         Ok(Self { holds, path, start: fds::write_position(fd)?, reader })
@@ -192,7 +193,7 @@ impl OwnFile {
     /// The part of the log that it is, once the command has ended.
     pub fn part(&self) -> LogPart {
         let end = self.reader.metadata().map_or(self.start, |meta| meta.size());
-        let same = File::open(&self.path).is_ok_and(|named| fds::same_file(&named, &self.reader));
+        let same = open_regular(&self.path).is_ok_and(|named| fds::same_file(&named, &self.reader));
         let trouble = if !same {
             Some(PartTrouble::Replaced)
         } else if end < self.start {

@@ -10,6 +10,7 @@ use super::index::{HEADER, Origin, RECORD, Record, records};
 use super::tail::{RawLine, RawTail};
 use crate::report::model::Stream;
 use crate::run::facts::{Holds, LogPart};
+use crate::sys::fs::open_regular;
 
 /// No more than this is read from the log's end, bytes.
 const WINDOW: u64 = 1024 * 1024;
@@ -21,7 +22,7 @@ const LINE: usize = 64 * 1024;
 /// # Errors
 /// When the log can't be read; a missing or damaged index only costs the marks of the streams.
 pub fn tail(part: &LogPart, lines: usize) -> io::Result<RawTail> {
-    let file = File::open(&part.path)?;
+    let file = open_regular(&part.path)?;
     let from = part.start.max(part.end.saturating_sub(WINDOW));
     let bytes = read_range(&file, from, part.end)?;
     let marks = if part.spooled && part.holds != Holds::Stderr {

@@ -12,17 +12,49 @@ use std::path::Path;
 /// another user's folder in a shared place (`/tmp`) is refused.
 pub fn private_dir(path: &Path) -> io::Result<()> {
     make_dir(path)?;
-    let meta = std::fs::symlink_metadata(path)?;
-    if !meta.is_dir() || !is_mine(meta.uid()) {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
-    }
+    check_ours(path)?;
     // Only when it differs: a folder that is right as it is needs no write.
-    if meta.mode() & 0o7777 != 0o700 {
+    if std::fs::metadata(path)?.mode() & 0o7777 != 0o700 {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
     }
     // A folder that is there already says nothing of a file system that became read-only.
     nix::unistd::access(path, nix::unistd::AccessFlags::W_OK)?;
     Ok(())
+}
+
+/// Is `path` a folder that we made, or a link of ours to one? Whoever can plant a folder in `/tmp`
+/// under our name must not have us send what lies in it.
+///
+/// # Errors
+/// `PermissionDenied` when it is another's; what the system says when it can't be looked at.
+pub fn check_ours(path: &Path) -> io::Result<()> {
+    let (link, folder) = (std::fs::symlink_metadata(path)?, std::fs::metadata(path)?);
+    if is_mine(link.uid()) && is_mine(folder.uid()) && folder.is_dir() {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it isn't a folder of yours"))
+    }
+}
+
+/// Opens a regular file for reading, and nothing that could hang or never end (a FIFO, a device).
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"))
+    }
+}
+
+/// The same for a file of ours: no link, and nobody else's.
+pub fn open_ours(path: &Path) -> io::Result<File> {
+    let file = open_regular(path)?;
+    let (named, opened) = (std::fs::symlink_metadata(path)?, file.metadata()?);
+    if named.is_file() && named.ino() == opened.ino() && is_mine(opened.uid()) {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it isn't a file of yours"))
+    }
 }
 
 fn make_dir(path: &Path) -> io::Result<()> {
@@ -153,6 +185,20 @@ mod tests {
         assert!(!create_synced(&path, b"running").unwrap());
         assert_eq!(std::fs::read(&path).unwrap(), b"ended");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    /// Catches: a body.mime that is a link to some secret of the user's, mailed out.
+    #[test]
+    fn a_link_or_a_fifo_is_not_ours_to_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("secret"), b"code").unwrap();
+        std::os::unix::fs::symlink(at("secret"), at("link")).unwrap();
+        nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(open_ours(&at("secret")).is_ok());
+        assert!(open_ours(&at("link")).is_err());
+        assert!(open_regular(&at("link")).is_ok());
+        assert!(open_regular(&at("fifo")).is_err());
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub fn state_roots() -> Vec<PathBuf> {
     roots
 }
 
+/// The state roots that are there and are ours; what others planted in a shared place is not.
+pub fn existing_state_roots() -> Vec<PathBuf> {
+    state_roots().into_iter().filter(|root| super::fs::check_ours(root).is_ok()).collect()
+}
+
 /// The first state root that can be made and written, and why the ones before it can't.
 #[derive(Debug)]
 pub struct StateRoot {

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::best_effort;
+use super::shared::EndNote;
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
@@ -123,6 +124,11 @@ pub fn forwarded_signals() -> impl Iterator<Item = i32> {
         libc::SIGURG,
         libc::SIGIO,
         libc::SIGPWR,
+        libc::SIGABRT,
+        libc::SIGTRAP,
+        libc::SIGSYS,
+        libc::SIGXCPU,
+        libc::SIGSTKFLT,
     ];
     classic.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
 }
@@ -209,9 +215,24 @@ pub fn set_disposition(signal: Signal, to: SigHandler) {
     debug_assert!(done.is_ok(), "KILL and STOP are never passed here");
 }
 
-/// Signals back to default and unblocked, for a forked process of ours that lives on by itself.
-pub fn default_signals() {
+/// For a forked process of ours that lives on by itself: nothing blocked, but deaf to the signals
+/// that ask politely for an end, since its work is short and a notice hangs on it.
+pub fn work_undisturbed() {
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+        set_disposition(signal, SigHandler::SigIgn);
+    }
     set_mask(SigmaskHow::SIG_SETMASK, &SigSet::empty());
+}
+
+/// As much of a limit as the user may take: what the caller set for the command isn't meant for the
+/// notice of its end.
+pub fn raise_limits() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    for resource in [Resource::RLIMIT_FSIZE, Resource::RLIMIT_CPU, Resource::RLIMIT_NOFILE] {
+        if let Ok((_, hard)) = getrlimit(resource) {
+            best_effort(setrlimit(resource, hard, hard));
+        }
+    }
 }
 
 fn set_mask(how: SigmaskHow, set: &SigSet) {
@@ -246,9 +267,11 @@ pub fn die_by(signal: i32) -> ! {
 /// What waiting for a child told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    Exited { code: i32, usage: Rusage },
-    Signaled { signal: i32, core_dumped: bool, usage: Rusage },
-    Stopped { signal: i32 },
+    /// It ended: the note has how.
+    Ended,
+    Stopped {
+        signal: i32,
+    },
     Continued,
 }
 
@@ -261,8 +284,9 @@ pub struct Rusage {
     pub peak_rss: u64,
 }
 
-/// wait4(2) for one child, without blocking; None: nothing new.
-pub fn check_child(pid: Pid) -> io::Result<Option<Change>> {
+/// wait4(2) for one child, without blocking; None: nothing new. An end goes to `note` at once, since
+/// it can be asked for only once.
+pub fn check_child(pid: Pid, note: &EndNote) -> io::Result<Option<Change>> {
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     let flags = libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED;
@@ -274,27 +298,38 @@ pub fn check_child(pid: Pid) -> io::Result<Option<Change>> {
     if got == 0 {
         return Ok(None);
     }
+    if libc::WIFSTOPPED(status) {
+        return Ok(Some(Change::Stopped { signal: libc::WSTOPSIG(status) }));
+    }
+    if libc::WIFCONTINUED(status) {
+        return Ok(Some(Change::Continued));
+    }
     // SAFETY: rusage is plain numbers; zeroed, then filled by the kernel.
     let usage = unsafe { usage.assume_init() };
     let time = |t: libc::timeval| {
         Duration::from_secs(u64::try_from(t.tv_sec).unwrap_or(0))
             + Duration::from_micros(u64::try_from(t.tv_usec).unwrap_or(0))
     };
-    let usage = Rusage {
-        user: time(usage.ru_utime),
-        system: time(usage.ru_stime),
-        peak_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
-    };
-    Ok(Some(if libc::WIFEXITED(status) {
-        Change::Exited { code: libc::WEXITSTATUS(status), usage }
-    } else if libc::WIFSIGNALED(status) {
-        let core_dumped = libc::WCOREDUMP(status);
-        Change::Signaled { signal: libc::WTERMSIG(status), core_dumped, usage }
-    } else if libc::WIFSTOPPED(status) {
-        Change::Stopped { signal: libc::WSTOPSIG(status) }
+    let peak_rss = u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024;
+    note.set(status, Rusage { user: time(usage.ru_utime), system: time(usage.ru_stime), peak_rss });
+    Ok(Some(Change::Ended))
+}
+
+/// A wait status in parts: the exit code, else the signal and whether it dumped core.
+pub fn status_parts(status: i32) -> Result<i32, (i32, bool)> {
+    if libc::WIFSIGNALED(status) {
+        Err((libc::WTERMSIG(status), libc::WCOREDUMP(status)))
     } else {
-        Change::Continued
-    }))
+        Ok(libc::WEXITSTATUS(status))
+    }
+}
+
+/// Is the process stopped right now, by /proc/PID/stat?
+pub fn is_stopped(pid: Pid) -> bool {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name in parentheses, which may hold anything: proc_pid_stat(5).
+    let after_name = stat.iter().rposition(|&b| b == b')').map_or(&[][..], |at| &stat[at + 1..]);
+    matches!(after_name.iter().find(|b| **b != b' '), Some(b'T' | b't'))
 }
 
 /// Reaps whatever else has ended (orphans that a subreaper is given), but leaves `keep` alone.
