@@ -95,8 +95,9 @@ class TrainingTest(harness.RealTest):
     def check_bar(self, mail, percent):
         """tqdm draws its bar dozens of times: the mail shows its last state, marked as stderr's."""
         self.assertGreater(mail.attachments["log.txt"].count(b"\repochs:"), 3)
-        (bar,) = lines_with(mail.text, "epochs:")
-        self.assertRegex(bar, rf"^! epochs: +{percent}%\|")
+        bars = lines_with(mail.text, "epochs:")
+        self.assertEqual(len(bars), 1, mail.text)
+        self.assertRegex(bars[0], rf"^! epochs: +{percent}%\|")
         self.assertEqual(mail.html.count("!&nbsp;epochs:"), 1)
         for line in lines_with(mail.text, "accuracy="):
             self.assertTrue(line.startswith("  epoch="), line)
