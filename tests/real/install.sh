@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the real tests need, on Debian 12 or later: Postfix, Dovecot, OpenSSL, Python.
+# Installs what the real tests need, on Debian 12 or later: Postfix, Dovecot, OpenSSL, Python by apt;
+# scikit-learn for the real training by pip, into target/test-venv and nowhere else.
 # As root, or as somebody who may use sudo. Says what it does; quick when all is there.
 # The tests start servers of their own on loopback: none is left running or enabled here.
 set -eu
@@ -10,7 +11,7 @@ fail() {
     exit 1
 }
 
-packages='postfix dovecot-core openssl python3 util-linux procps'
+packages='postfix dovecot-core openssl python3 python3-venv util-linux procps'
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -19,12 +20,35 @@ installed() {
 command -v apt-get >/dev/null && command -v dpkg-query >/dev/null ||
     fail "this needs a Debian with apt-get; elsewhere install by hand: $packages"
 
+# The Python of the real training. /usr/bin/python3 is the one that python3-venv belongs to. The copy
+# of the requirements is put there last: what was cut off is done anew.
+venv=$(cd "$(dirname "$0")/../.." && pwd)/target/test-venv
+requirements=$(dirname "$0")/requirements.txt
+
+python_is_there() {
+    cmp -s "$requirements" "$venv/installed.txt" && "$venv/bin/python" -c '' 2>/dev/null
+}
+
+install_python() {
+    if python_is_there; then return; fi
+    say "installing scikit-learn and tqdm into $venv"
+    /usr/bin/python3 -m venv --clear "$venv" || fail "could not make $venv"
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check --only-binary :all: -r "$requirements" ||
+        fail "pip could not install what $requirements lists: is the network up, and Python 3.11 or newer?"
+    cp "$requirements" "$venv/installed.txt"
+}
+
 missing=
 for package in $packages; do
     installed "$package" || missing="$missing $package"
 done
 if [ -z "$missing" ]; then
-    say 'all is there: nothing to do'
+    if python_is_there; then
+        say 'all is there: nothing to do'
+    else
+        install_python
+        say 'done'
+    fi
     exit 0
 fi
 
@@ -78,4 +102,5 @@ done
 for package in $packages; do
     installed "$package" || fail "$package still isn't installed"
 done
+install_python
 say 'done'
