@@ -57,19 +57,52 @@ fn read_range(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Splits at line ends; each line with its offset in the file and the stream of its first byte.
+/// Splits into lines, each stream by itself: a progress bar on stderr that hasn't ended its line is
+/// no part of the line that stdout puts between. A line stands where its last piece begins, and has
+/// that offset.
 fn split(bytes: &[u8], base: u64, marks: &[Record], default: Stream) -> Vec<(u64, RawLine)> {
     let mut lines = Vec::new();
-    let mut offset = base;
-    for line in bytes.split_inclusive(|&b| b == b'\n') {
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        let start = text.len().saturating_sub(LINE);
-        let stream = stream_at(marks, offset).unwrap_or(default);
-        lines.push((offset, RawLine { stream, bytes: text[start..].to_vec() }));
-        offset += line.len() as u64;
+    // What has begun and not ended: of stdout, of stderr.
+    let mut begun: [Option<(u64, Vec<u8>)>; 2] = [None, None];
+    for (mut offset, stream, piece) in pieces(bytes, base, marks, default) {
+        for part in piece.split_inclusive(|&b| b == b'\n') {
+            let (_, mut text) = begun[stream as usize].take().unwrap_or_default();
+            text.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                lines.push((offset, line(stream, &text)));
+            } else {
+                begun[stream as usize] = Some((offset, text));
+            }
+            offset += part.len() as u64;
+        }
     }
+    let [out, err] = begun;
+    for (stream, begun) in [(Stream::Out, out), (Stream::Err, err)] {
+        lines.extend(begun.map(|(offset, text)| (offset, line(stream, &text))));
+    }
+    lines.sort_by_key(|(offset, _)| *offset);
     lines
+}
+
+fn line(stream: Stream, text: &[u8]) -> RawLine {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    RawLine { stream, bytes: text[text.len().saturating_sub(LINE)..].to_vec() }
+}
+
+/// Cuts where another stream begins.
+fn pieces<'a>(bytes: &'a [u8], base: u64, marks: &[Record], default: Stream) -> Vec<(u64, Stream, &'a [u8])> {
+    let end = base + bytes.len() as u64;
+    let inside = marks.iter().map(|mark| mark.offset).filter(|at| (base + 1..end).contains(at));
+    let mut cuts: Vec<u64> = std::iter::once(base).chain(inside).chain([end]).collect();
+    cuts.dedup();
+    cuts.windows(2)
+        .map(|cut| {
+            let range =
+                usize::try_from(cut[0] - base).unwrap_or(0)..usize::try_from(cut[1] - base).unwrap_or(0);
+            (cut[0], stream_at(marks, cut[0]).unwrap_or(default), &bytes[range])
+        })
+        .collect()
 }
 
 fn stream_at(marks: &[Record], offset: u64) -> Option<Stream> {
@@ -144,15 +177,43 @@ mod tests {
     }
 
     #[test]
+    fn a_bar_on_stderr_is_no_part_of_the_lines_between() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = SpoolWriter::create(dir.path(), Mark::now()).unwrap();
+        for (origin, text) in [
+            (Origin::Stderr, "bar 0%"),
+            (Origin::Stdout, "epoch 1\nepo"),
+            (Origin::Stderr, "\rbar 50%"),
+            (Origin::Stdout, "ch 2\n"),
+            (Origin::Stderr, "\rbar 100%"),
+            (Origin::Stdout, "waiting"),
+        ] {
+            spool.append(origin, text.as_bytes());
+        }
+        let tail = tail(&part(dir.path(), spool.len()), 9).unwrap();
+        let seen: Vec<_> =
+            tail.lines.iter().map(|l| (l.stream, String::from_utf8_lossy(&l.bytes).into_owned())).collect();
+        assert_eq!(
+            seen,
+            [
+                (Stream::Out, "epoch 1".to_owned()),
+                (Stream::Out, "epoch 2".to_owned()),
+                (Stream::Err, "bar 0%\rbar 50%\rbar 100%".to_owned()),
+                (Stream::Out, "waiting".to_owned())
+            ]
+        );
+    }
+
+    #[test]
     fn a_log_beyond_the_window_still_marks_its_streams() {
         let dir = tempfile::tempdir().unwrap();
         let mut spool = SpoolWriter::create(dir.path(), Mark::now()).unwrap();
         spool.append(Origin::Stdout, &vec![b'x'; 3 * 1024 * 1024]);
         spool.append(Origin::Stderr, b"\nTraceback\n");
-        let tail = tail(&part(dir.path(), spool.len()), 2).unwrap();
+        let tail = tail(&part(dir.path(), spool.len()), 3).unwrap();
         assert_eq!(tail.lines[0].bytes.len(), LINE);
         assert_eq!(tail.lines[0].stream, Stream::Out);
-        assert_eq!(tail.lines[1].stream, Stream::Err);
+        assert_eq!(tail.lines[2], RawLine { stream: Stream::Err, bytes: b"Traceback".to_vec() });
     }
 
     #[test]
