@@ -3,20 +3,21 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use super::collect::Stream;
 use super::smtp::{ScriptedServer, TlsMode};
 use super::tls;
+use super::wait::Gate;
 
 /// The longest that a run may take unless the test says otherwise.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -32,12 +33,16 @@ impl TestEnv {
         let dir = tempfile::Builder::new().prefix("nd-test-").tempdir().expect("a temporary folder");
         let env = Self { dir, vars: Vec::new() };
         fs::create_dir(env.home()).expect("the folder is new");
+        // Where a notice is kept when the home can't be written: not in the machine's own place.
+        let runtime = env.dir.path().join("runtime");
+        fs::create_dir(&runtime).expect("the folder is new");
         env.write("ca.pem", tls::ca_pem(), 0o644);
         let home = env.home();
         env.var("HOME", home)
             .var("PATH", std::env::var_os("PATH").unwrap_or_default())
             .var("LANG", "C.UTF-8")
             .var("TZ", "UTC")
+            .var("XDG_RUNTIME_DIR", runtime)
     }
 
     /// Sets a variable for every run.
@@ -98,6 +103,25 @@ impl TestEnv {
         let mut command = Command::new(env!("CARGO_BIN_EXE_notify-done"));
         command.args(args);
         self.command(command)
+    }
+
+    /// `sh -c SCRIPT`, where `$ND` is the program.
+    pub fn shell(&self, script: &str) -> Run {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        self.command(command).var("ND", env!("CARGO_BIN_EXE_notify-done"))
+    }
+
+    /// A program in Python that is given `args`; `$ND` is ours.
+    pub fn python<S: AsRef<OsStr>>(&self, script: &str, args: impl IntoIterator<Item = S>) -> Run {
+        let mut command = Command::new("python3");
+        command.args(["-c", script]).args(args);
+        self.command(command).var("ND", env!("CARGO_BIN_EXE_notify-done"))
+    }
+
+    /// Something below the home that a command waits at: `read x <NAME`.
+    pub fn gate(&self, name: &str) -> Gate {
+        Gate::new(&self.home().join(name))
     }
 
     /// Any program in this environment.
@@ -191,63 +215,6 @@ impl Run {
     }
 }
 
-/// What has come so far from one of the child's outputs.
-#[derive(Default)]
-struct Collected {
-    bytes: Vec<u8>,
-    ended: bool,
-}
-
-#[derive(Clone, Default)]
-struct Stream {
-    collected: Arc<Mutex<Collected>>,
-    changed: Arc<Condvar>,
-}
-
-impl Stream {
-    fn read(mut from: impl Read + Send + 'static) -> Self {
-        let stream = Self::default();
-        let theirs = stream.clone();
-        std::thread::spawn(move || {
-            let mut chunk = [0; 65_536];
-            loop {
-                let count = from.read(&mut chunk).unwrap_or(0);
-                let mut collected = theirs.collected();
-                collected.bytes.extend_from_slice(&chunk[..count]);
-                collected.ended = count == 0;
-                theirs.changed.notify_all();
-                if count == 0 {
-                    return;
-                }
-            }
-        });
-        stream
-    }
-
-    fn collected(&self) -> MutexGuard<'_, Collected> {
-        self.collected.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until `reached`; false: the output or the time ended without it.
-    fn wait(&self, end: Instant, reached: impl Fn(&Collected) -> bool) -> bool {
-        let mut collected = self.collected();
-        loop {
-            if reached(&collected) {
-                return true;
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() || collected.ended {
-                return false;
-            }
-            collected = self.changed.wait_timeout(collected, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        self.collected().bytes.clone()
-    }
-}
-
 /// A run that goes on; it is killed when dropped before `finish`.
 pub struct Running {
     what: String,
@@ -281,6 +248,11 @@ impl Running {
     /// Waits until stderr contains `text`.
     pub fn wait_for_stderr(&self, text: &str) {
         self.wait_for(&self.stderr, text.as_bytes());
+    }
+
+    /// What it has written to stderr until now.
+    pub fn stderr_so_far(&self) -> String {
+        String::from_utf8_lossy(&self.stderr.bytes()).into_owned()
     }
 
     fn wait_for(&self, stream: &Stream, wanted: &[u8]) {

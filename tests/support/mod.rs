@@ -4,10 +4,12 @@
 // Each test crate uses a part of it.
 #![allow(dead_code)]
 
+mod collect;
 pub mod env;
 pub mod parse;
 pub mod script;
 mod session;
 pub mod smtp;
 pub mod tls;
+pub mod wait;
 mod wire;

@@ -1,0 +1,226 @@
+//! The command line: what it says when it is used wrongly, its help, and closed or full outputs.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::fs;
+
+use support::env::TestEnv;
+
+const DOCS: [&str; 2] = ["docs/usage.md", "README.md"];
+
+fn help(args: &[&str]) -> String {
+    let done = TestEnv::new().var("COLUMNS", "200").notify_done(args).run();
+    done.assert_code(0);
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// The long flags of a help text.
+fn flags(help: &str) -> Vec<String> {
+    let words =
+        help.lines().filter(|line| line.trim_start().starts_with('-')).flat_map(str::split_whitespace);
+    let mut found: Vec<String> = words.filter(|word| word.starts_with("--")).map(str::to_owned).collect();
+    found.dedup();
+    found
+}
+
+/// Catches an answer that leaves the user to find out what was meant.
+#[test]
+fn a_missing_dash_dash_is_shown_in_its_place() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["make", "-j8"], "notify-done -- make -j8"),
+        (&["python", "train.py", "--lr", "1"], "notify-done -- python train.py --lr 1"),
+        (&["--title", "x", "make", "all"], "notify-done --title x -- make all"),
+        (&["./run me", "$x"], "notify-done -- './run me' '$x'"),
+        (&["-q", "pipeline"], "notify-done -q -- pipeline"),
+        (&["sh", "-c", "a && b"], "notify-done -- sh -c 'a && b'"),
+    ];
+    for (args, says) in cases {
+        let done = TestEnv::new().notify_done(args).says(&["notify-done: ", says]).run();
+        done.assert_code(125).assert_stdout("");
+        assert!(done.stderr.lines().any(|line| line.trim() == says), "{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_pipe_into_the_bare_name_is_told_of_pipe() {
+    let done = TestEnv::new().notify_done::<&str>([]).stdin("x").says(&["| notify-done pipe"]).run();
+    done.assert_code(125).assert_stdout("");
+    // A flag of `pipe` without the word.
+    let env = TestEnv::new();
+    env.notify_done(["--status", "1"]).stdin("x").says(&["--status"]).run().assert_code(125);
+}
+
+#[test]
+fn wrong_usage_of_a_subcommand_is_2_and_names_what_is_wrong() {
+    let cases: [(&[&str], &str); 10] = [
+        (&["pipe", "--status", "256"], "256"),
+        (&["pipe", "--status", "-1"], "-1"),
+        (&["pipe", "--status", "1", "--status-file", "x"], "--status-file"),
+        (&["pipe", "--no-such"], "--no-such"),
+        (&["pipe", "--to", "no address"], "no address"),
+        (&["preview", "a", "b"], "b"),
+        (&["outbox"], "flush"),
+        (&["outbox", "fluhs"], "fluhs"),
+        (&["outbox", "list", "--all"], "--all"),
+        (&["config-example", "x"], "x"),
+    ];
+    for (args, says) in cases {
+        let done = TestEnv::new().notify_done(args).says(&["notify-done: ", says]).run();
+        done.assert_code(2).assert_stdout("");
+    }
+    // Nothing is piped in.
+    TestEnv::new().shell("exec $ND pipe <&-").says(&["nothing is piped in"]).run().assert_code(2);
+}
+
+#[test]
+fn wrong_values_are_quoted_with_what_would_be_right() {
+    let cases = [
+        ("--wait", "soon", "30s"),
+        ("--min-duration", "5", "time unit"),
+        ("--on", "sometimes", "always, failure, success"),
+        ("--log", "all", "full, tail, none"),
+        ("--lang", "de", "auto, en, zh"),
+        ("--tail", "-1", "--tail"),
+        ("--to", "nobody", "@"),
+        ("--to", "a@b.c\nBcc: x@y.z", "--to"),
+        ("--pty", "half", "auto, off"),
+    ];
+    for (flag, value, says) in cases {
+        let done = TestEnv::new().notify_done([flag, value, "--", "echo", "ran"]).says(&[flag, says]).run();
+        done.assert_code(125).assert_stdout("");
+    }
+}
+
+#[test]
+fn help_fits_on_a_screen_and_a_half() {
+    for args in [
+        &["--help"][..],
+        &["-h"],
+        &["pipe", "--help"],
+        &["preview", "--help"],
+        &["outbox", "--help"],
+        &["outbox", "flush", "--help"],
+    ] {
+        let text = help(args);
+        let (lines, columns) = (text.lines().count(), text.lines().map(|line| line.chars().count()).max());
+        assert!(lines <= 70 && columns <= Some(100), "{args:?}: {lines} lines, {columns:?} columns");
+        assert!(text.contains("Usage: ") || text.contains("用法"), "{text}");
+    }
+    assert_eq!(help(&["--version"]), format!("notify-done {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// Flags that are no settings: of one run, or of our own words.
+const OF_A_RUN: [&str; 11] = [
+    "--title",
+    "--note",
+    "--tag",
+    "--config",
+    "--verbose",
+    "--quiet",
+    "--pty",
+    "--strict",
+    "--help",
+    "--version",
+    "--status",
+];
+
+/// Catches help that promises a key or a variable for a flag that has none.
+#[test]
+fn every_flag_is_a_variable_and_a_key_as_the_help_says() {
+    let example = fs::read_to_string("notify.example.toml").unwrap();
+    let keys = [("--tail", "tail_lines"), ("--log", "attach")];
+    let settings: Vec<String> =
+        flags(&help(&["--help"])).into_iter().filter(|flag| !OF_A_RUN.contains(&flag.as_str())).collect();
+    assert!(settings.len() >= 12, "{settings:?}");
+    for flag in &settings {
+        let plain = flag.trim_start_matches("--").replace('-', "_");
+        let key = keys.iter().find(|(name, _)| name == flag).map_or(plain.as_str(), |(_, key)| key);
+        assert!(
+            example.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} = "))),
+            "{key}"
+        );
+        // A value that no setting takes: who reads the variable says its name.
+        let variable = format!("NOTIFY_DONE_{}", plain.to_uppercase());
+        let bad =
+            if ["--subject", "--from-name", "--account"].contains(&flag.as_str()) { "a\nb" } else { "\u{1}" };
+        let done = TestEnv::new()
+            .notify_done(["--min-duration", "1h", "--", "true"])
+            .var(&variable, bad)
+            .stderr_is_free()
+            .run();
+        assert!(done.stderr.contains(&variable), "{variable} isn't read: {}", done.stderr);
+        done.assert_code(0);
+    }
+}
+
+/// Catches a flag in the documents that isn't there (any more).
+#[test]
+fn the_documents_name_flags_that_exist() {
+    let known: Vec<String> =
+        [&["--help"][..], &["pipe", "--help"], &["preview", "--help"], &["outbox", "flush", "--help"]]
+            .iter()
+            .flat_map(|args| flags(&help(args)))
+            .collect();
+    for document in DOCS {
+        let text = fs::read_to_string(document).unwrap();
+        let ours = text.split('`').filter(|code| code.starts_with("--") && code.len() > 2);
+        for flag in ours.map(|code| code.split([' ', '=', ',']).next().unwrap()) {
+            assert!(known.iter().any(|name| name == flag), "{document} names {flag}, which --help doesn't");
+        }
+    }
+}
+
+#[test]
+fn the_example_is_the_one_in_the_repository() {
+    let done = TestEnv::new().notify_done(["config-example"]).run();
+    done.assert_code(0).assert_stdout(fs::read("notify.example.toml").unwrap());
+}
+
+/// Catches a panic, or a success, where the result had nowhere to go; and noise where the reader
+/// has simply gone.
+#[test]
+fn closed_and_full_outputs_end_in_words_not_in_a_panic() {
+    let env = TestEnv::new();
+    env.shell("$ND -- true 2>&-").run();
+    for command in ["--help", "--version", "config-example", "outbox list", "preview"] {
+        for output in [">/dev/full", ">&-", "2>&-", "2>/dev/full", ">&- 2>&-", ">/dev/full 2>&1"] {
+            let done = env.shell(&format!("$ND {command} {output}; echo $? >st")).stderr_is_free().run();
+            assert!(!done.stderr.contains("panic"), "{command} {output}: {}", done.stderr);
+            let code = fs::read_to_string(env.home().join("st")).unwrap();
+            let expected = if output.starts_with(">/dev/full") { "1\n" } else { "0\n" };
+            if output.contains(">&-") && !output.starts_with('2') {
+                // std puts /dev/null on a closed stdout: a result into it is no failure.
+                assert!(["0\n", "1\n"].contains(&&*code), "{command} {output}: {code}");
+            } else {
+                assert_eq!(code, expected, "{command} {output}: {}", done.stderr);
+            }
+        }
+        let piped = env.shell(&format!("{{ $ND {command}; echo $? >st; }} | :")).stderr_is_free().run();
+        assert!(
+            !piped.stderr.contains("panic") && !piped.stderr.contains("roken pipe"),
+            "{command}: {}",
+            piped.stderr
+        );
+    }
+    for output in [">/dev/full", ">&-", "2>&-", "2>/dev/full", "<&- >&- 2>&-"] {
+        let done = env.shell(&format!("$ND -- sh -c 'exit 4' {output}; echo $? >st")).stderr_is_free().run();
+        assert!(!done.stderr.contains("panic"), "{output}: {}", done.stderr);
+        assert_eq!(fs::read_to_string(env.home().join("st")).unwrap(), "4\n", "{output}");
+    }
+    for output in ["2>&-", "2>/dev/full"] {
+        env.shell(&format!("$ND make {output}; echo $?")).run().assert_stdout("125\n");
+        env.shell(&format!("$ND outbox fluhs {output}; echo $?")).run().assert_stdout("2\n");
+    }
+}
+
+/// Catches words of ours on stdout, where results and the command's output go.
+#[test]
+fn our_words_go_to_stderr_with_our_name() {
+    let env = TestEnv::new();
+    let done = env.notify_done(["-v", "--", "echo", "x"]).stderr_is_free().run();
+    done.assert_stdout("x\n");
+    let quiet = env.notify_done(["-q", "--", "echo", "x"]).run();
+    quiet.assert_stdout("x\n");
+    env.notify_done(["-q", "-v", "--", "true"]).says(&["-v", "-q"]).run().assert_code(125);
+}

@@ -1,0 +1,142 @@
+//! `kill -9` of our own processes: the command goes on, its true status is found out and mailed.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::env::{Running, TestEnv};
+use crate::support::parse::{self, ParsedMail};
+use crate::support::smtp::{Script, ScriptedServer, TlsMode};
+use crate::support::wait::{Gate, wait_until};
+
+const LONG: Duration = Duration::from_secs(30);
+
+struct Scene {
+    env: TestEnv,
+    server: ScriptedServer,
+    gate: Gate,
+}
+
+/// What a run of a job says that waits at its gate and ends with 7.
+const JOB: &str = "echo first; read x <gate; echo second; echo third >&2; exit 7";
+
+impl Scene {
+    fn new() -> Self {
+        let env = TestEnv::new();
+        let server = ScriptedServer::start(Script::qq().account("10001@qq.com", "abcdefghijklmnop"));
+        env.config(&env.account("qq", "10001@qq.com", "abcdefghijklmnop", (&server, TlsMode::Implicit)));
+        let gate = env.gate("gate");
+        Self { env, server, gate }
+    }
+
+    fn start(&self) -> Running {
+        let run = self.env.notify_done(["--", "sh", "-c", JOB]).stderr_is_free().start();
+        run.wait_for_stdout(b"first\n");
+        run
+    }
+
+    /// The one mail, with the job's true end and its whole log.
+    fn assert_mailed(&self) -> ParsedMail {
+        let mails = self.server.wait_for_mails(1, LONG);
+        let mail = parse::mail(&mails[0].data);
+        let text = mail.text.as_deref().unwrap();
+        assert!(text.contains("exit code 7"), "{text}");
+        let log = mail.attachment("log.txt").bytes();
+        let log = String::from_utf8(log).unwrap();
+        assert!(log.starts_with("first\n") && log.contains("second\n") && log.contains("third\n"), "{log}");
+        assert_eq!(log.len(), "first\nsecond\nthird\n".len(), "{log}");
+        // Settled, so that a second one would show.
+        wait_until("nothing is being sent any more", || {
+            ["new", "sending"].iter().all(|folder| count(&self.env, folder) == 0)
+        });
+        assert_eq!((self.server.received().len(), count(&self.env, "sent")), (1, 1));
+        mail
+    }
+}
+
+fn count(env: &TestEnv, folder: &str) -> usize {
+    fs::read_dir(env.state().join("outbox").join(folder)).unwrap().count()
+}
+
+fn children(of: Pid) -> Vec<Pid> {
+    let listed = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap();
+    listed.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
+}
+
+fn the_child(of: Pid) -> Pid {
+    let found = children(of);
+    assert_eq!(found.len(), 1, "children of {of}: {found:?}");
+    found[0]
+}
+
+/// Kills it when it has nothing under way: a system call in flight may repeat (`run::pump`).
+fn kill_supervisor(run: &Running) {
+    let supervisor = the_child(run.pid());
+    let stat = format!("/proc/{supervisor}/stat");
+    wait_until("it sleeps in poll", || fs::read_to_string(&stat).unwrap().contains(") S "));
+    let command = *children(supervisor).first().unwrap();
+    kill(supervisor, Signal::SIGKILL).unwrap();
+    wait_until("the command is the front's", || children(run.pid()).contains(&command));
+}
+
+/// Catches a command that dies with us, output that goes nowhere, a mail that isn't made.
+#[test]
+fn the_front_killed() {
+    let mut scene = Scene::new();
+    let run = scene.start();
+    run.signal(Signal::SIGKILL);
+    wait_until("it is dead", || {
+        fs::read_to_string(format!("/proc/{}/stat", run.pid())).is_ok_and(|stat| stat.contains(") Z "))
+    });
+    scene.gate.open();
+    scene.assert_mailed();
+    run.finish().assert_signal(Signal::SIGKILL).assert_stdout("first\nsecond\n");
+}
+
+/// Catches a front that takes the supervisor's end for the command's.
+#[test]
+fn the_supervisor_killed() {
+    let mut scene = Scene::new();
+    let run = scene.start();
+    kill_supervisor(&run);
+    scene.gate.open();
+    run.finish().assert_code(7).assert_stdout("first\nsecond\n");
+    scene.assert_mailed();
+}
+
+/// Catches a signal that is lost because the supervisor, which knew the command, is gone.
+#[test]
+fn signals_still_reach_the_command_when_the_supervisor_is_gone() {
+    let scene = Scene::new();
+    let run = scene.start();
+    kill_supervisor(&run);
+    run.signal(Signal::SIGTERM);
+    run.finish().assert_signal(Signal::SIGTERM).assert_stdout("first\n");
+    let mails = scene.server.wait_for_mails(1, LONG);
+    let text = parse::mail(&mails[0].data).text.unwrap();
+    assert!(text.contains("killed by SIGTERM"), "{text}");
+}
+
+/// Catches words about the mail that come from a process nobody waits for any more: with the
+/// mailer killed, the notice must still be kept.
+#[test]
+fn the_mailer_killed() {
+    use crate::support::smtp::{Action, Stage};
+    let mut scene = Scene::new();
+    let qq = Script::qq().account("10001@qq.com", "abcdefghijklmnop");
+    scene.server.set_script(qq.clone().at(Stage::Greeting, Action::Hang));
+    let run = scene.start();
+    scene.gate.open();
+    scene.server.wait_for_connections(1, LONG);
+    // The command and the supervisor have ended: the front, a subreaper, has the mailer.
+    wait_until("only the mailer is left", || children(run.pid()).len() == 1);
+    kill(the_child(run.pid()), Signal::SIGKILL).unwrap();
+    let done = run.finish();
+    done.assert_code(7);
+    assert!(done.stderr.contains("outbox flush"), "{}", done.stderr);
+    scene.server.set_script(qq);
+    scene.env.notify_done(["outbox", "flush"]).stderr_is_free().run().assert_code(0);
+    scene.assert_mailed();
+}

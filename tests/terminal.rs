@@ -1,0 +1,289 @@
+//! On a terminal: the command finds one as without us, Ctrl-C and Ctrl-Z are its own, and the
+//! terminal is left as it was. Driven by `support/terminal.py`, which holds the terminal.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::fs;
+
+use support::env::TestEnv;
+use support::wait::wait_until;
+
+/// Runs `script` (Python, with all of `support/terminal.py`); its assertions are the test.
+#[track_caller]
+fn drive(env: &TestEnv, script: &str) {
+    let prelude = concat!(
+        "import sys\nsys.dont_write_bytecode = True\nsys.path.insert(0, '",
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/support')\nfrom terminal import *\n"
+    );
+    env.python::<&str>(&format!("{prelude}{script}"), []).run().assert_code(0);
+}
+
+/// No run is long enough for a mail, so that we have nothing to say.
+fn quiet() -> TestEnv {
+    TestEnv::new().var("NOTIFY_DONE_MIN_DURATION", "1h")
+}
+
+/// The only log that was kept.
+fn log(env: &TestEnv) -> Vec<u8> {
+    let runs: Vec<_> = fs::read_dir(env.state().join("runs")).unwrap().collect();
+    assert_eq!(runs.len(), 1);
+    fs::read(runs[0].as_ref().unwrap().path().join("log")).unwrap()
+}
+
+#[test]
+fn what_is_a_terminal_is_one_to_the_command() {
+    drive(
+        &quiet(),
+        r#"
+probe = ["python3", "-c", "import os; open('seen', 'w').write(repr([os.isatty(n) for n in range(3)]))"]
+for which in range(8):
+    on = [fd for fd in range(3) if which & 1 << fd]
+    seen = []
+    for wrapper in BARE, WRAPPED:
+        status, _ = run(wrapper + probe, on=on)
+        assert status == 0, (on, wrapper, status)
+        seen.append(open("seen").read())
+    assert seen == [repr([fd in on for fd in range(3)])] * 2, (on, seen)
+"#,
+    );
+}
+
+#[test]
+fn pty_off_gives_a_pipe_and_leaves_stdin() {
+    drive(
+        &quiet(),
+        r#"
+probe = "import os; open('seen', 'w').write(repr([os.isatty(n) for n in range(3)]))"
+assert run([ND, "--pty", "off", "--", "python3", "-c", probe])[0] == 0
+assert open("seen").read() == "[True, False, False]", open("seen").read()
+"#,
+    );
+}
+
+/// Catches a command that draws for another window than there is.
+#[test]
+fn the_size_of_the_window_is_passed_on() {
+    drive(
+        &quiet(),
+        r#"
+probe = r'''
+import os, signal, sys
+def tell(*_):
+    columns, lines = os.get_terminal_size(1)
+    os.write(1, b"%d x %d\n" % (lines, columns))
+signal.signal(signal.SIGWINCH, tell)
+tell()
+sys.stdin.readline()
+'''
+terminal = Terminal(WRAPPED + ["python3", "-c", probe], size=(33, 101))
+terminal.expect("33 x 101")
+terminal.resize(50, 120)
+terminal.expect("50 x 120")
+terminal.resize(20, 60)
+terminal.expect("20 x 60")
+terminal.type("\n")
+assert terminal.wait()[0] == 0
+"#,
+    );
+}
+
+/// Catches a Ctrl-C that ends us before the command, or that reaches it twice.
+#[test]
+fn ctrl_c_is_the_commands_and_comes_once() {
+    drive(
+        &quiet(),
+        r#"
+listener = r'''
+import os, signal, sys
+for name in ("SIGINT", "SIGQUIT"):
+    signal.signal(getattr(signal, name), lambda n, _: os.write(1, b"got %d\n" % n))
+os.write(1, b"ready\n")
+sys.stdin.readline()
+sys.exit(9)
+'''
+terminal = Terminal(WRAPPED + ["python3", "-c", listener])
+terminal.expect("ready")
+for key, got in ("\x03", "got 2"), ("\x1c", "got 3"), ("\x03", "got 2"):
+    terminal.type(key)
+    terminal.expect(got)
+terminal.type("\n")
+status, _ = terminal.wait()
+assert os.waitstatus_to_exitcode(status) == 9, status
+assert terminal.shown.count(b"got ") == 3, terminal.shown
+terminal.assert_modes()
+
+terminal = Terminal(WRAPPED + ["sh", "-c", "echo ready; read x"])
+terminal.expect("ready")
+terminal.type("\x03")
+status, _ = terminal.wait()
+assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGINT, status
+"#,
+    );
+}
+
+/// Catches a job that the shell can't stop, or that `fg` doesn't wake or doesn't end by its code.
+#[test]
+fn ctrl_z_stops_the_job_and_fg_goes_on() {
+    drive(
+        &quiet(),
+        r#"
+job = r'''
+import os, signal, sys
+signal.signal(signal.SIGCONT, lambda *_: os.write(1, b"going on\n"))
+print("pid is", os.getpid(), "here", flush=True)
+sys.stdin.readline()
+sys.exit(9)
+'''
+open("job.py", "w").write(job)
+shell = Terminal(["bash", "--norc", "--noprofile", "--noediting", "-i"], env={"PS1": "@> "})
+shell.expect("@> ")
+for _ in range(2):
+    shell.type(f"{ND} -- python3 job.py\n")
+    shell.expect("pid is ")
+    command = int(shell.expect(" here"))
+    for _ in range(2):
+        shell.type("\x1a")
+        shell.expect("Stopped")
+        shell.expect("@> ")
+        assert state(command) == "T", state(command)
+        shell.type("fg\n")
+        shell.expect("going on")
+    shell.type("\n")
+    shell.expect("@> ")
+    shell.type("echo code=$?.\n")
+    shell.expect("code=9.")
+    shell.expect("@> ")
+shell.type("exit\n")
+shell.wait()
+"#,
+    );
+}
+
+/// Catches raw mode, echo or a size that stays behind, whatever ends us.
+#[test]
+fn the_terminals_modes_are_never_touched() {
+    drive(
+        &quiet(),
+        r#"
+for script in "exit 3", "kill -TERM $$", "kill -KILL $$":
+    terminal = Terminal(WRAPPED + ["sh", "-c", script])
+    terminal.wait()
+    terminal.assert_modes()
+terminal = Terminal(WRAPPED + ["sh", "-c", "echo ready; read x; exit 3"])
+terminal.expect("ready")
+terminal.assert_modes()
+os.kill(terminal.pid, signal.SIGKILL)
+terminal.wait()
+terminal.assert_modes()
+# What the command itself sets is its own, and stays as without us.
+modes = []
+for wrapper in BARE, WRAPPED:
+    terminal = Terminal(wrapper + ["stty", "-echo"])
+    terminal.wait()
+    modes.append(termios.tcgetattr(terminal.tty))
+assert modes[0] == modes[1] != terminal.modes, modes
+"#,
+    );
+}
+
+/// Catches line ends that are made twice (`\r\r\n`), once too few (a stair), or get into the log.
+#[test]
+fn lines_end_as_without_us_and_the_log_is_as_written() {
+    let env = quiet();
+    drive(
+        &env,
+        r#"
+script = ["sh", "-c", r"printf 'one\ntwo\n50%%\r100%%\n\ttab\n'; echo err >&2; printf end"]
+bare, wrapped = run(script), run(WRAPPED + script)
+assert bare == wrapped == (0, "one\r\ntwo\r\n50%\r100%\r\n\ttab\r\nerr\r\nend"), (bare, wrapped)
+"#,
+    );
+    assert_eq!(log(&env), b"one\ntwo\n50%\r100%\n\ttab\nerr\nend");
+}
+
+/// Catches a pseudo-terminal that is closed before the kernel has handed over what was written.
+#[test]
+fn what_is_written_just_before_the_end_arrives() {
+    let env = quiet();
+    drive(
+        &env,
+        r#"
+job = "import os; [os.write(1, b'%09d\\n' % n) for n in range(10000)]; os._exit(5)"
+status, shown = run(WRAPPED + ["python3", "-c", job])
+assert os.waitstatus_to_exitcode(status) == 5
+assert shown == "".join(f"{n:09}\r\n" for n in range(10000)), (len(shown), shown[-100:])
+"#,
+    );
+    assert_eq!(log(&env).len(), 100_000);
+}
+
+/// Catches a controlling terminal that isn't the real one: `ssh`, `sudo`, `git` ask there.
+#[test]
+fn a_password_is_asked_on_the_real_terminal_and_not_kept() {
+    let env = quiet();
+    drive(
+        &env,
+        r#"
+job = "import getpass; word = getpass.getpass('Word: '); print('it has', len(word), 'letters')"
+for redirection in "", "</dev/null", "| cat":
+    command = f"{ND} -- python3 -c \"{job}\" {redirection}"
+    terminal = Terminal(["sh", "-c", command])
+    terminal.expect("Word: ")
+    terminal.type("xyzzy-plugh\n")
+    terminal.expect("it has 11 letters")
+    assert terminal.wait()[0] == 0
+    assert b"xyzzy" not in terminal.shown, terminal.shown
+    terminal.assert_modes()
+"#,
+    );
+    for run in fs::read_dir(env.state().join("runs")).unwrap() {
+        let kept = fs::read(run.unwrap().path().join("log")).unwrap();
+        assert!(!kept.windows(5).any(|part| part == b"xyzzy"));
+        assert!(kept.ends_with(b"it has 11 letters\n"), "{}", String::from_utf8_lossy(&kept));
+    }
+}
+
+#[test]
+fn the_summary_comes_after_the_commands_output() {
+    drive(
+        &TestEnv::new(),
+        r#"
+status, shown = run(WRAPPED + ["sh", "-c", "echo first; echo last >&2; exit 2"])
+assert os.waitstatus_to_exitcode(status) == 2
+assert shown.startswith("first\r\nlast\r\n"), shown
+for part in "exit code 2", "notify.toml", "[accounts.mine]", "notify-done preview":
+    assert shown.count(part) >= 1, (part, shown)
+assert "\r\r\n" not in shown, shown
+# A typo is said at once, and is no news for the mailbox.
+status, shown = run(WRAPPED + ["no-such-command"])
+assert os.waitstatus_to_exitcode(status) == 127
+assert "can't run `no-such-command`" in shown and "exit code" not in shown, shown
+"#,
+    );
+}
+
+/// Catches a notice that dies with the terminal: closing the window mustn't lose it.
+#[test]
+fn a_closed_window_hangs_up_on_the_command_and_the_notice_is_kept() {
+    let env = TestEnv::new();
+    // It doesn't read from the terminal, which would end by itself.
+    let _gate = env.gate("gate");
+    drive(
+        &env,
+        r#"
+terminal = Terminal(["sh", "-c", f"{ND} --title closed -- sh -c 'echo ready; read x <gate'; exit 0"])
+terminal.expect("ready")
+os.close(terminal.main)
+os.close(terminal.tty)
+os.waitpid(terminal.pid, 0)
+"#,
+    );
+    let held = env.state().join("outbox/held");
+    wait_until("the notice is kept", || fs::read_dir(&held).is_ok_and(|found| found.count() == 1));
+    let listed = env.notify_done(["outbox", "list"]).run();
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(listed.contains("closed") && listed.contains("SIGHUP"), "{listed}");
+    assert_eq!(log(&env), b"ready\n");
+}

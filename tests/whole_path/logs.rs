@@ -1,0 +1,123 @@
+//! What of the log is shown and attached, and whose file is the log.
+
+use std::fs;
+
+use crate::{Scene, text};
+
+fn seq(from: u32, to: u32) -> String {
+    (from..=to).map(|n| format!("line {n}\n")).collect()
+}
+
+#[test]
+fn tail_bounds_what_is_shown_not_what_is_attached() {
+    let scene = Scene::new();
+    scene.env.write("data", seq(1, 300), 0o644);
+    scene.run(&["--tail", "2", "--", "cat", "data"], 0);
+    let mail = scene.mail();
+    assert!(text(&mail).contains("Last 2 lines"), "{}", text(&mail));
+    assert!(text(&mail).contains("\nline 299\nline 300\n") && !text(&mail).contains("line 298"));
+    let html = mail.html.as_deref().unwrap();
+    assert!(html.contains("line 300") && html.contains("line 299") && !html.contains("line 298"));
+    assert_eq!(mail.attachment("log.txt").bytes(), seq(1, 300).as_bytes());
+}
+
+#[test]
+fn log_bounds_what_is_attached_and_the_mail_says_so() {
+    let scene = Scene::new();
+    let whole = seq(1, 20_000);
+    scene.env.write("data", &whole, 0o644);
+    scene.run(&["--log", "tail", "--", "cat", "data"], 0);
+    let mail = scene.mail();
+    let attached: Vec<_> = mail.parts.iter().filter(|part| part.disposition.is_some()).collect();
+    assert_eq!(attached.len(), 1, "{}", mail.structure);
+    let bytes = attached[0].bytes();
+    assert!(
+        bytes.len() < 70_000 && bytes.ends_with(&whole.as_bytes()[whole.len() - 60_000..]),
+        "{}",
+        bytes.len()
+    );
+    assert!(text(&mail).contains("left out") && text(&mail).contains("whole log on"), "{}", text(&mail));
+
+    let scene = Scene::new();
+    scene.run(&["--log", "none", "--", "echo", "shown"], 0);
+    let mail = scene.mail();
+    assert_eq!(mail.structure.trim_end(), "multipart/alternative\n  text/plain\n  text/html");
+    assert!(text(&mail).contains("shown") && text(&mail).contains("not attached"), "{}", text(&mail));
+}
+
+/// Catches a mail that the provider won't take: what is too large is cut in the middle.
+#[test]
+fn a_log_over_the_limit_keeps_both_ends() {
+    let scene = Scene::with("[log]\nmax_attachment = \"100 KiB\"");
+    let whole = seq(1, 50_000);
+    scene.env.write("data", &whole, 0o644);
+    scene.run(&["--", "cat", "data"], 0);
+    let mail = scene.mail();
+    let part = mail.parts.iter().find(|part| part.disposition.is_some()).unwrap();
+    let log = part.bytes();
+    assert!(part.size <= 100 << 10 && part.size > 50 << 10, "{}", part.size);
+    assert!(log.starts_with(b"line 1\nline 2\n") && log.ends_with(b"line 49999\nline 50000\n"));
+    assert!(text(&mail).contains("left out"), "{}", text(&mail));
+}
+
+/// Catches a file that we write to, cut, or attach from its beginning.
+#[test]
+fn a_file_that_stdout_goes_to_is_the_log() {
+    let scene = Scene::new();
+    scene.env.write("old", "from before\n", 0o644);
+    let script = "$ND -- sh -c 'echo new; echo err >&2; exit 4' >>old";
+    let done = scene.env.shell(script).stderr_is_free().run();
+    done.assert_code(4).assert_stdout("");
+    assert_eq!(done.stderr, "err\n");
+    assert_eq!(fs::read(scene.env.home().join("old")).unwrap(), b"from before\nnew\n");
+    let mail = scene.mail();
+    assert_eq!(mail.attachment("stdout.txt").bytes(), b"new\n");
+    assert_eq!(mail.attachment("stderr.txt").bytes(), b"err\n");
+    let path = scene.env.home().join("old");
+    assert!(text(&mail).contains(path.to_str().unwrap()), "{}", text(&mail));
+    assert!(!text(&mail).contains("from before") && text(&mail).contains("new"));
+}
+
+/// Catches two writers on one file, and a log in which one of the two streams is missing.
+#[test]
+fn both_on_one_file_are_one_log_in_order() {
+    let scene = Scene::new();
+    let script = "$ND -- sh -c 'for n in 1 2 3; do echo out $n; echo err $n >&2; done' >log 2>&1";
+    scene.env.shell(script).run().assert_code(0);
+    let expected = "out 1\nerr 1\nout 2\nerr 2\nout 3\nerr 3\n";
+    assert_eq!(fs::read_to_string(scene.env.home().join("log")).unwrap(), expected);
+    assert_eq!(scene.mail().attachment("log.txt").bytes(), expected.as_bytes());
+    // Through a pipe as well.
+    scene
+        .env
+        .shell(&script.replace(">log", "| cat").replace("| cat 2>&1", "2>&1 | cat"))
+        .run()
+        .assert_stdout(expected);
+    let second = crate::parse::mail(&scene.received(2)[1].data);
+    assert_eq!(second.attachment("log.txt").bytes(), expected.as_bytes());
+}
+
+#[test]
+fn a_file_that_is_cut_short_meanwhile_is_told() {
+    let scene = Scene::new();
+    scene.env.write("log", seq(1, 100), 0o644);
+    scene.env.shell("$ND -- sh -c ': >log; echo after' >>log").run().assert_code(0);
+    let mail = scene.mail();
+    assert_eq!(mail.attachment("stdout.txt").bytes(), b"after\n");
+    assert!(text(&mail).contains("cut this file short"), "{}", text(&mail));
+}
+
+/// Catches a spool that others can read: it may hold anything.
+#[test]
+fn what_we_keep_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = Scene::new();
+    scene.env.shell("umask 0; exec $ND -- echo x").run().assert_code(0);
+    scene.received(1);
+    let kept = crate::files(&scene.env.state());
+    assert!(kept.iter().any(|path| path.ends_with("log")), "{kept:?}");
+    for path in kept {
+        let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700), "{path:?}");
+    }
+}

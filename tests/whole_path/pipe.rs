@@ -1,0 +1,85 @@
+//! `… | notify-done pipe`.
+
+use std::fs;
+
+use crate::{Scene, row, text};
+
+#[test]
+fn a_pipe_passes_all_on_and_mails_at_its_end() {
+    let scene = Scene::new();
+    let input: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    let run = scene.env.notify_done(["pipe", "--title", "build"]).stdin(input.clone()).run();
+    run.assert_code(0).assert_stdout(&input);
+    let mail = scene.mail();
+    assert!(mail.attachment("log.txt").bytes() == input);
+    assert!(mail.subject.contains("build"), "{}", mail.subject);
+    assert!(row(&mail, "Result").starts_with("not known"), "{}", text(&mail));
+}
+
+/// Catches a pipe that waits for its end before it passes anything on.
+#[test]
+fn what_comes_is_passed_on_at_once() {
+    let scene = Scene::new();
+    let mut gate = scene.env.gate("gate");
+    let run = scene.env.shell("(echo one; read x <gate; echo two) | $ND pipe").start();
+    run.wait_for_stdout(b"one\n");
+    gate.open();
+    run.finish().assert_stdout("one\ntwo\n");
+    assert_eq!(scene.mail().attachment("log.txt").bytes(), b"one\ntwo\n");
+}
+
+#[test]
+fn a_status_is_taken_from_where_it_is_given() {
+    let cases = [
+        (&["--status", "0"][..], "✅", "exit code 0, as reported"),
+        (&["--status", "2"], "❌", "exit code 2, as reported"),
+        (&["--status-file", "st"], "❌", "exit code 7, as reported"),
+    ];
+    for (args, icon, result) in cases {
+        let scene = Scene::new();
+        let script = format!("(echo x; echo 7 >st) | $ND pipe {}", args.join(" "));
+        scene.env.shell(&script).run().assert_code(0).assert_stdout("x\n");
+        let mail = scene.mail();
+        assert!(mail.subject.starts_with(icon), "{args:?}: {}", mail.subject);
+        assert!(row(&mail, "Result").starts_with(result), "{args:?}: {}", text(&mail));
+    }
+}
+
+/// Catches a guess where the status isn't known, and a mail that isn't sent then.
+#[test]
+fn a_status_file_that_says_nothing_is_named() {
+    let cases =
+        [(None, "st"), (Some("oops\n"), "oops"), (Some("256"), "256"), (Some("-1"), "-1"), (Some(""), "st")];
+    for (content, named) in cases {
+        let scene = Scene::new();
+        if let Some(content) = content {
+            scene.env.write("st", content, 0o644);
+        }
+        let args = ["pipe", "--status-file", "st", "--on", "failure"];
+        scene.env.notify_done(args).stdin("x").says(&["st", named, "echo $?"]).run().assert_code(0);
+        assert!(row(&scene.mail(), "Result").starts_with("not known"), "{content:?}");
+    }
+}
+
+#[test]
+fn on_counts_what_was_reported() {
+    let scene = Scene::new();
+    let piped = |args: &[&str]| {
+        let all = ["pipe"].iter().chain(args);
+        scene.env.notify_done(all).stdin("x").run().assert_code(0).assert_stdout("x");
+    };
+    piped(&["--on", "failure", "--status", "0"]);
+    assert_eq!((scene.server.connections(), scene.kept()), (0, [0; 4]));
+    piped(&["--on", "failure", "--status", "1"]);
+    scene.received(1);
+}
+
+/// Catches an input that isn't read to its end when the reader has gone: the log would lack it.
+#[test]
+fn a_reader_that_goes_ends_the_writer_as_without_us() {
+    let scene = Scene::new();
+    let script = "{ yes; echo $? >st; } | $ND pipe | head -n1; cat st";
+    scene.env.shell(script).run().assert_stdout("y\n141\n");
+    scene.received(1);
+    assert_eq!(fs::read_to_string(scene.env.home().join("st")).unwrap(), "141\n");
+}
