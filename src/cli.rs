@@ -110,7 +110,7 @@ pub struct MailArgs {
     #[arg(long, value_name = "LANG", help_heading = "The mail")]
     pub lang: Option<Language>,
     /// Lines of output that the mail's body shows [default: 50]
-    #[arg(long, value_name = "N", help_heading = "The mail")]
+    #[arg(long, value_name = "N", help_heading = "The mail", allow_hyphen_values = true)]
     pub tail: Option<u32>,
     /// What of the log is attached: full, tail, none [default: full]
     #[arg(long, value_name = "WHAT", help_heading = "The mail")]
@@ -119,10 +119,10 @@ pub struct MailArgs {
     #[arg(long, value_name = "WHEN")]
     pub on: Option<On>,
     /// No mail for a shorter run (90s, 5m, 1h 30m)
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, allow_hyphen_values = true)]
     pub min_duration: Option<Duration>,
     /// How long the prompt may wait for the mail (0s: not at all; auto: 3s at a terminal)
-    #[arg(long, value_name = "DURATION|auto")]
+    #[arg(long, value_name = "DURATION|auto", allow_hyphen_values = true)]
     pub wait: Option<Wait>,
     #[command(flatten)]
     pub common: CommonArgs,

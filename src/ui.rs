@@ -3,7 +3,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use crate::config::{Diagnostic, Severity};
+use crate::config::Diagnostic;
 use crate::error::Error;
 
 /// How much is said.
@@ -60,9 +60,6 @@ impl Ui {
 
     /// A finding about `notify.toml` or a variable.
     pub fn diagnostic(&self, diagnostic: &Diagnostic) {
-        if self.loudness == Loudness::Quiet && diagnostic.severity == Severity::Warning {
-            return;
-        }
         let key = diagnostic.key.as_deref().map(|key| format!("{key}: ")).unwrap_or_default();
         self.words(&format!("{}: {key}{}", diagnostic.place, diagnostic.message));
         if let Some(hint) = &diagnostic.hint {

@@ -9,8 +9,7 @@ use super::words;
 use crate::cli::{CommonArgs, MailArgs};
 use crate::config::load::{LoadRequest, load};
 use crate::config::{
-    Diagnostic, Language, Loaded, NotifySettings, Overrides, SecretSource, Settings, Severity, Source, Wait,
-    merge,
+    Diagnostic, Language, Loaded, NotifySettings, Overrides, Settings, Severity, Source, Wait, merge,
 };
 use crate::render::i18n::Lang;
 use crate::run::facts::{Origin, RunId, RunStart};
@@ -18,6 +17,15 @@ use crate::run::front::Ended;
 use crate::run::mailer::{Policy, Waited, Word};
 use crate::sys::{clock, fds, fs, host, ids, paths, process};
 use crate::ui::Ui;
+
+/// Variables that steer us beside the settings, and carry no code.
+const OWN_VARIABLES: [&str; 5] = [
+    "NOTIFY_DONE_CONFIG",
+    "NOTIFY_DONE_STATE",
+    "NOTIFY_DONE_RUN",
+    "NOTIFY_DONE_TEST_CLOCK",
+    "NOTIFY_DONE_TEST_HOST",
+];
 
 /// At a terminal someone waits for the prompt.
 const WAIT_WATCHED: Duration = Duration::from_secs(3);
@@ -103,14 +111,13 @@ impl Context {
         }
     }
 
-    /// Variables of ours that carry an authorization code: the command doesn't get them. A code in
-    /// a variable of the user's own naming may be the command's too, and stays.
-    pub fn code_variables(&self, settings: &Settings) -> Vec<String> {
-        let source = |account: &crate::config::Account| match &account.secret {
-            Some(SecretSource::Env(name)) if name.starts_with("NOTIFY_DONE_") => Some(name.clone()),
-            _ => None,
-        };
-        settings.accounts.iter().filter_map(source).collect()
+    /// Variables of ours that may carry an authorization code: the command doesn't get them. By
+    /// their names, since a notify.toml that can't be read doesn't say which do. A code in a
+    /// variable of the user's own naming may be the command's too, and stays.
+    pub fn code_variables() -> Vec<String> {
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let setting = |name: &str| merge::is_setting(name) || OWN_VARIABLES.contains(&name);
+        names.filter(|name| name.starts_with("NOTIFY_DONE_") && !setting(name)).collect()
     }
 
     pub fn lang(&self, settings: &Settings) -> Lang {

@@ -74,7 +74,11 @@ fn flush(context: &Context, which: Which, ui: &Ui) -> Result<Exit> {
     }
     let Tally { sent, kept, failed, left } = total;
     if sent + kept + failed + left == 0 {
-        ui.note("nothing waits in the outbox");
+        ui.block(words::either(
+            lang,
+            "notify-done: nothing waits in the outbox",
+            "notify-done: 没有等待发送的邮件",
+        ));
     }
     Ok(Exit::Code(if kept + failed + left == 0 { exit::DONE } else { exit::NOT_DONE }))
 }
@@ -149,6 +153,12 @@ fn list() -> Result<Exit> {
     let lang = common::language(crate::config::Language::Auto);
     let mut out = String::new();
     for store in stores()? {
+        // What a process that was killed had taken is back in new/ then.
+        store.recover()?;
+        for id in store.sending()? {
+            let now = words::either(lang, "a process is sending it now", "正在发送");
+            out.push_str(&format!("{id}  sending  {now}\n"));
+        }
         for (folder, name) in [(Folder::New, "new"), (Folder::Held, "held"), (Folder::Failed, "failed")] {
             for id in store.list(folder)? {
                 match store.load(folder, &id) {

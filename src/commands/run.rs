@@ -33,7 +33,7 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let argv = command.iter().map(|arg| common::text_of(arg)).collect();
     let start = common::start_of(Origin::Command { argv }, &args.mail);
     let folder = context.make_run_folder(&start.id, ui);
-    let image = image(command, &context.code_variables(&loaded.settings), Some(&start.id.0))?;
+    let image = image(command, &Context::code_variables(), Some(&start.id.0))?;
     let policy = common::policy(&loaded.settings.notify, ui);
     let wait = common::wait_bound(loaded.settings.notify.wait, ui);
     let lang = context.lang(&loaded.settings);

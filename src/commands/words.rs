@@ -45,7 +45,11 @@ pub fn of_event(event: &Event, lang: Lang) -> Option<Word> {
                 Lang::Zh => format!("邮件已发送至 {to}，但以下收件人未收到：\n{refused}"),
             })
         }
-        Event::NotSent { diagnosis, kept, .. } => Word::Trouble(not_sent(diagnosis, *kept, lang)),
+        Event::NotSent { diagnosis, refused, kept, .. } => {
+            let told = not_sent(diagnosis, *kept, lang);
+            let refused = refused.iter().map(|r| format!("\n{}", refusal(r, lang)));
+            Word::Trouble(std::iter::once(told).chain(refused).collect())
+        }
         Event::Unknown { diagnosis, .. } => {
             let cause = say(&diagnosis.cause, lang);
             Word::Trouble(match lang {
@@ -84,8 +88,14 @@ pub fn of_attempt(attempt: &AttemptRecord, lang: Lang) -> Option<String> {
         },
     };
     let diagnosis = diagnose(failure, &scene);
-    let reply = diagnosis.reply.as_ref().map(|reply| format!(" ({reply})")).unwrap_or_default();
-    Some(format!("{}{reply}", say(&diagnosis.cause, lang)))
+    Some(format!("{}{}", say(&diagnosis.cause, lang), said(&diagnosis, lang)))
+}
+
+/// The server's own words in parentheses, unless the cause has them already.
+fn said(diagnosis: &Diagnosis, lang: Lang) -> String {
+    let reply = diagnosis.reply.as_ref().map(ToString::to_string);
+    let reply = reply.filter(|reply| !say(&diagnosis.cause, lang).contains(reply.as_str()));
+    reply.map(|reply| format!(" ({reply})")).unwrap_or_default()
 }
 
 fn elsewhere(now_in: Option<Folder>, lang: Lang) -> Option<Word> {
@@ -99,14 +109,13 @@ fn elsewhere(now_in: Option<Folder>, lang: Lang) -> Option<Word> {
 
 fn refusal(refusal: &Refusal, lang: Lang) -> String {
     let Diagnosis { cause, fix, .. } = &refusal.diagnosis;
-    format!("{}: {}; {}", refusal.address, say(cause, lang), say(fix, lang))
+    let (cause, reply) = (say(cause, lang), said(&refusal.diagnosis, lang));
+    format!("{}: {cause}{reply}; {}", refusal.address, say(fix, lang))
 }
 
 fn not_sent(diagnosis: &Diagnosis, kept: Folder, lang: Lang) -> String {
     let (cause, fix) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang));
-    let reply =
-        diagnosis.reply.as_ref().map(ToString::to_string).filter(|reply| !cause.contains(reply.as_str()));
-    let reply = reply.map(|reply| format!(" ({reply})")).unwrap_or_default();
+    let reply = said(diagnosis, lang);
     match (lang, kept) {
         (Lang::En, Folder::Failed) => format!(
             "the mail can't be sent: {cause}{reply}\n{fix}\n\

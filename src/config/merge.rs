@@ -142,6 +142,11 @@ impl Environment<'_> {
     }
 }
 
+/// Is this environment variable one that sets a setting?
+pub fn is_setting(variable: &str) -> bool {
+    OVERRIDABLE.iter().any(|overridable| overridable.variable == variable)
+}
+
 /// What the `NOTIFY_DONE_…` variables ask for. One that can't be used is a warning: the run was
 /// started with it, often by a script that nobody watches, and the mail matters more.
 pub fn env_overrides(lookup: &dyn Fn(&str) -> Option<OsString>) -> (Overrides, Vec<Diagnostic>) {

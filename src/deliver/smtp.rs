@@ -19,6 +19,7 @@ use lettre::Address;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter};
+use secrecy::SecretString;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connect::{
@@ -215,6 +216,8 @@ impl Session {
             }
         };
         let (user, code) = (&job.account.username, job.secret.expose());
+        let forms = [BASE64.encode(format!("\0{user}\0{code}")), BASE64.encode(code), code.to_owned()];
+        self.tap.with(|tap| tap.conceal(forms.into_iter().map(SecretString::from).collect()));
         // Once and by one mechanism: QQ ends a connection that tries a second, and counts both.
         let reply = if plain {
             let both = BASE64.encode(format!("\0{user}\0{code}"));
@@ -410,7 +413,7 @@ fn lettre_cause(error: &lettre::transport::smtp::Error, tap: &TapHandle) -> Caus
         let code = u16::from(status);
         // A refused EHLO is followed by lettre's own QUIT, whose reply the tap then holds.
         let tapped = tap.with(|tap| tap.reply()).filter(|reply| reply.code / 100 == code / 100);
-        let text = || error.source().map(ToString::to_string).unwrap_or_default();
+        let text = || tap.with(|tap| tap.hide(&error.source().map(ToString::to_string).unwrap_or_default()));
         return Cause::Reply(tapped.unwrap_or_else(|| Reply { code, text: text() }));
     }
     let mut source = error.source();

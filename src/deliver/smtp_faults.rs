@@ -249,6 +249,17 @@ fn bad_certificates_are_told_apart() {
     assert!(server.taken().is_empty());
 }
 
+/// Catches: a server that quotes what it refused, and the code on the terminal and in entry.json.
+#[test]
+fn a_reply_that_repeats_the_code_is_told_without_it() {
+    use base64::Engine as _;
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let (both, code) = (encode("\x0010001@qq.com\0sesame"), encode("sesame"));
+    let (_server, mut bench) = plain(on("AUTH", say(&format!("535 no: AUTH PLAIN {both}, {code}, sesame!"))));
+    let reply = failed(&bench.attempt()).reply().unwrap().to_string();
+    assert_eq!(reply, "535 no: AUTH PLAIN ***, ***, ***!");
+}
+
 /// Catches: a second mechanism tried after a refusal, or `auth` of the account ignored.
 #[test]
 fn the_right_mechanism_once() {

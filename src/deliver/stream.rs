@@ -14,6 +14,8 @@ use std::task::{Context, Poll, ready};
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use secrecy::{ExposeSecret, SecretString};
+
 use super::verdict::Reply;
 
 /// Longest line that a server may send, bytes. RFC 5321 section 4.5.3.1.5 says 512; some send more.
@@ -35,6 +37,8 @@ pub(super) struct Tap {
     pub(super) eof: bool,
     /// Nothing more may be written: the message must not be completed.
     pub(super) cut: bool,
+    /// What must not be repeated: the code, in each form in which it was sent.
+    hidden: Vec<SecretString>,
 }
 
 impl Tap {
@@ -48,12 +52,23 @@ impl Tap {
         self.lines.iter().map(String::as_str)
     }
 
+    /// From now on these don't appear in replies: some servers quote what they were sent.
+    pub(super) fn conceal(&mut self, secrets: Vec<SecretString>) {
+        self.hidden = secrets;
+    }
+
+    /// The text without what must not be repeated.
+    pub(super) fn hide(&self, text: &str) -> String {
+        self.hidden.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "***"))
+    }
+
     fn note(&mut self, line: &ReplyLine) {
         if std::mem::take(&mut self.finished) {
             self.lines.clear();
         }
         self.code = line.code;
-        self.lines.push(line.text.clone());
+        let text = self.hide(&line.text);
+        self.lines.push(text);
         self.finished = line.last;
     }
 }

@@ -289,8 +289,8 @@ impl Drain<'_, '_> {
         let scene = scene(account);
         let event = match outcome {
             Outcome::Failed(failure) => {
-                let diagnosis = diagnose(&failure, &scene);
-                Event::NotSent { entry, account: Some(name), diagnosis, kept, next_try: next }
+                let (diagnosis, refused) = (diagnose(&failure, &scene), refusals(&results, &scene));
+                Event::NotSent { entry, account: Some(name), diagnosis, refused, kept, next_try: next }
             }
             Outcome::Unknown(failure) => {
                 Event::Unknown { entry, account: name, diagnosis: diagnose(&failure, &scene), kept }
@@ -315,7 +315,8 @@ impl Drain<'_, '_> {
     fn not_tried(&mut self, claim: Claim, account: Option<String>, diagnosis: Diagnosis) -> Result<()> {
         let (entry, kept) = (claim.entry.id.clone(), Folder::New);
         let next_try = claim.entry.next_try;
-        (self.hands.events)(Event::NotSent { entry, account, diagnosis, kept, next_try });
+        let refused = Vec::new();
+        (self.hands.events)(Event::NotSent { entry, account, diagnosis, refused, kept, next_try });
         self.settle(claim, kept)
     }
 

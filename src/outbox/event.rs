@@ -54,6 +54,8 @@ pub enum Event {
         entry: EntryId,
         account: Option<String>,
         diagnosis: Diagnosis,
+        /// The recipients that were refused one by one; empty: it never came to that.
+        refused: Vec<Refusal>,
         kept: Folder,
         next_try: Option<Timestamp>,
     },

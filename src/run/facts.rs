@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The id of a run; sorts by the time of its start (`20261121T093000-1a2b3c4d`).
+/// The id of a run; sorts by the time of its start (`20261121T093000123456-1a2b3c4d`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(pub String);

@@ -96,7 +96,8 @@ fn channel() -> io::Result<Channel> {
     let out = fds::borrow(1);
     let sink =
         if crate::sys::inherited::was_closed(1) { None } else { Some(Sink::open(out, fds::kind(out)?)?) };
-    Ok(Channel { origin: Origin::Merged, source: Some(source), sink, terminal: false })
+    let one_reader = sink.is_some() && fds::is_anonymous_pipe(out);
+    Ok(Channel { origin: Origin::Merged, source: Some(source), sink, terminal: false, one_reader })
 }
 
 fn pass(pump: &mut Pump, signals: &SignalFd) {
@@ -114,8 +115,6 @@ fn pass(pump: &mut Pump, signals: &SignalFd) {
         if asked >= 2 {
             return;
         }
-        if fds[1].revents != 0 {
-            pump.turn(0);
-        }
+        pump.turn_all(&fds[1..], &mut |_| {});
     }
 }

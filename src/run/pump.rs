@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 
 use super::wiring::Channel;
 use crate::spool::writer::SpoolWriter;
+use crate::sys::fds::Sink;
 use crate::sys::shared::{Board, Transit};
 
 #[derive(Debug)]
@@ -25,11 +26,11 @@ pub struct Pump {
 
 /// What a turn of the pump found out.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Turn {
+struct Turn {
     /// Some bytes moved.
-    pub moved: bool,
+    moved: bool,
     /// This channel's reader has gone away.
-    pub reader_gone: Option<usize>,
+    reader_gone: Option<usize>,
 }
 
 impl Pump {
@@ -46,21 +47,47 @@ impl Pump {
         transit.delivered.load(Acquire) < transit.read.load(Acquire)
     }
 
-    /// What poll(2) should wait for: one entry per channel, -1 where there is nothing to wait for.
+    /// What poll(2) should wait for: two entries per channel, -1 where there is nothing to wait for.
+    /// The second one asks a sink that has nothing to do for POLLERR alone: its reader has gone,
+    /// which a command that waits for that (`tail -f | head -1`) must find out without writing.
     pub fn interests(&self) -> Vec<libc::pollfd> {
         let of = |n: usize, channel: &Channel| {
-            let (fd, events) = match (&channel.source, &channel.sink) {
-                (_, Some(sink)) if self.pending(n) => (sink.as_raw(), libc::POLLOUT),
-                (Some(source), _) => (source.as_raw_fd(), libc::POLLIN),
-                _ => (-1, 0),
-            };
-            libc::pollfd { fd, events, revents: 0 }
+            let sink = channel.sink.as_ref().map_or(-1, Sink::as_raw);
+            let source = channel.source.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+            let wait_for = |fd, events| libc::pollfd { fd, events, revents: 0 };
+            if self.pending(n) && sink >= 0 {
+                [wait_for(sink, libc::POLLOUT), wait_for(-1, 0)]
+            } else if source >= 0 {
+                [wait_for(source, libc::POLLIN), wait_for(if channel.one_reader { sink } else { -1 }, 0)]
+            } else {
+                [wait_for(-1, 0), wait_for(-1, 0)]
+            }
         };
-        self.channels.iter().enumerate().map(|(n, channel)| of(n, channel)).collect()
+        self.channels.iter().enumerate().flat_map(|(n, channel)| of(n, channel)).collect()
     }
 
-    /// Does what poll(2) said can be done for channel `n`.
-    pub fn turn(&mut self, n: usize) -> Turn {
+    /// Does what poll(2) said of [`Pump::interests`] for all channels; hears of each reader that has
+    /// gone. Did anything move?
+    pub fn turn_all(&mut self, ready: &[libc::pollfd], reader_gone: &mut dyn FnMut(usize)) -> bool {
+        let mut moved = false;
+        for (n, pair) in ready.chunks_exact(2).enumerate() {
+            let turn = if pair[1].revents & libc::POLLERR != 0 {
+                self.reader_gone(n)
+            } else if pair[0].revents != 0 {
+                self.turn(n)
+            } else {
+                continue;
+            };
+            moved |= turn.moved;
+            if let Some(n) = turn.reader_gone {
+                reader_gone(n);
+            }
+        }
+        moved
+    }
+
+    /// Takes the next step of channel `n`.
+    fn turn(&mut self, n: usize) -> Turn {
         if self.pending(n) {
             return self.deliver(n);
         }

@@ -195,16 +195,11 @@ fn take_signals(run: &Run<'_>, role: &mut Role<'_>, own: Option<&SignalFd>) {
 }
 
 fn turn_all(run: &mut Run<'_>, role: &Role<'_>, ready: &[libc::pollfd]) -> bool {
-    let mut moved = false;
-    for (channel, fd) in ready.iter().enumerate().filter(|(_, fd)| fd.revents != 0) {
-        debug_assert!(fd.fd >= 0);
-        let turn = run.pump.turn(channel);
-        moved |= turn.moved;
-        if let (Some(channel), Role::Supervisor { front, .. }) = (turn.reader_gone, role) {
+    run.pump.turn_all(ready, &mut |channel| {
+        if let Role::Supervisor { front, .. } = role {
             link::tell(front.as_fd(), Message::ReaderGone { channel });
         }
-    }
-    moved
+    })
 }
 
 fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(End, Option<Usage>)> {
@@ -313,11 +308,7 @@ fn hold_on(run: &mut Run<'_>, front: Option<&OwnedFd>) {
         if process::poll(&mut fds, None).is_err() {
             break;
         }
-        for (channel, fd) in fds.iter().enumerate() {
-            if fd.revents != 0 {
-                run.pump.turn(channel);
-            }
-        }
+        run.pump.turn_all(&fds, &mut |_| {});
     }
     process::leave(0)
 }

@@ -53,6 +53,8 @@ pub struct Channel {
     pub source: Option<OwnedFd>,
     pub sink: Option<Sink>,
     pub terminal: bool,
+    /// A sink whose reader, once gone, is gone for good.
+    pub one_reader: bool,
 }
 
 /// A file of the caller's that the command writes itself.
@@ -122,7 +124,8 @@ impl Wiring {
         };
         let terminal = as_terminal && nix::unistd::isatty(&command_end).unwrap_or(false);
         let sink = Some(Sink::open(fd, kind)?);
-        self.channels.push(Channel { origin, source: Some(source), sink, terminal });
+        let one_reader = fds::is_anonymous_pipe(fd);
+        self.channels.push(Channel { origin, source: Some(source), sink, terminal, one_reader });
         self.routes[slot] = Some(Route::Ours(command_end.as_raw_fd()));
         self.command_ends.push(command_end);
         Ok(())

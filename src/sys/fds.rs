@@ -88,6 +88,13 @@ pub fn path_of(fd: BorrowedFd<'_>) -> io::Result<std::path::PathBuf> {
     std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
+/// Is it a pipe without a name? Its readers, once gone, never come back; a FIFO's may.
+pub fn is_anonymous_pipe(fd: BorrowedFd<'_>) -> bool {
+    // statfs(2) of pipefs; the kernel's include/uapi/linux/magic.h has the number.
+    const PIPEFS_MAGIC: i64 = 0x5049_5045;
+    nix::sys::statfs::fstatfs(fd).is_ok_and(|fs| fs.filesystem_type().0 == PIPEFS_MAGIC)
+}
+
 /// Where the next write to a regular file will land.
 pub fn write_position(fd: BorrowedFd<'_>) -> io::Result<u64> {
     let flags = OFlag::from_bits_truncate(nix::fcntl::fcntl(fd, FcntlArg::F_GETFL)?);

@@ -11,10 +11,11 @@ pub fn random_hex(n: usize) -> String {
     hex
 }
 
-/// `20261121T093000-1a2b3c4d`: UTC to the second, then 32 random bits. Sorts by time as text.
+/// `20261121T093000123456-1a2b3c4d`: UTC to the microsecond, then 32 random bits. Sorts by time as
+/// text.
 pub fn timed_id(at: Timestamp) -> String {
     let utc = at.to_zoned(jiff::tz::TimeZone::UTC);
-    format!("{}-{}", utc.strftime("%Y%m%dT%H%M%S"), random_hex(8))
+    format!("{}-{}", utc.strftime("%Y%m%dT%H%M%S%6f"), random_hex(8))
 }
 
 fn fill_random(bytes: &mut [u8]) {
@@ -37,8 +38,8 @@ mod tests {
     #[test]
     fn ids_sort_by_time_and_differ_within_a_second() {
         let early: Timestamp = "2026-11-21T09:30:00Z".parse().unwrap();
-        let late: Timestamp = "2026-11-21T09:30:01Z".parse().unwrap();
-        assert!(timed_id(early).starts_with("20261121T093000-"));
+        let late: Timestamp = "2026-11-21T09:30:00.000001Z".parse().unwrap();
+        assert!(timed_id(early).starts_with("20261121T093000000000-"));
         assert!(timed_id(early) < timed_id(late));
         assert_ne!(timed_id(early), timed_id(early));
     }

@@ -7,22 +7,32 @@ use super::fs::private_dir;
 const NAME: &str = "notify-done";
 
 /// The places that may hold our state, best first. Only the first is the user's own choice; the
-/// others keep a notice when that one can't be written (no HOME, read-only or full disk).
+/// others keep a notice when that one can't be written (no HOME, read-only or full disk). They bear
+/// a mark of the first, so that two homes of one user don't get each other's notices.
 pub fn state_roots() -> Vec<PathBuf> {
-    let mut roots = Vec::new();
-    if let Some(chosen) = std::env::var_os("NOTIFY_DONE_STATE").filter(|v| !v.is_empty()) {
-        roots.push(std::path::absolute(&chosen).unwrap_or_else(|_| chosen.into()));
-    } else if let Some(state) = directories::BaseDirs::new().and_then(|b| b.state_dir().map(Path::to_owned)) {
-        roots.push(state.join(NAME));
-    }
+    let chosen = std::env::var_os("NOTIFY_DONE_STATE").filter(|v| !v.is_empty());
+    let own = match chosen {
+        Some(chosen) => Some(std::path::absolute(&chosen).unwrap_or_else(|_| chosen.into())),
+        None => directories::BaseDirs::new().and_then(|b| b.state_dir().map(|dir| dir.join(NAME))),
+    };
+    let mark = own.as_deref().map_or(0, mark_of);
+    let mut roots: Vec<PathBuf> = own.into_iter().collect();
     if let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|p| p.is_absolute())
     {
-        roots.push(runtime.join(NAME));
+        roots.push(runtime.join(format!("{NAME}-{mark:08x}")));
     }
-    let mine = format!("{NAME}-{}", nix::unistd::geteuid());
+    let mine = format!("{NAME}-{}-{mark:08x}", nix::unistd::geteuid());
     roots.push(Path::new("/dev/shm").join(&mine));
     roots.push(std::env::temp_dir().join(&mine));
     roots
+}
+
+/// 32 bits that stand for a path: FNV-1a, since std's hash differs from process to process.
+fn mark_of(path: &Path) -> u32 {
+    path.as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 /// The state roots that are there and are ours; what others planted in a shared place is not.
