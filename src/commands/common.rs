@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::notice::Again;
 use super::words;
 use crate::cli::{CommonArgs, MailArgs};
 use crate::config::load::{LoadRequest, load};
@@ -13,8 +14,9 @@ use crate::config::{
 };
 use crate::render::i18n::Lang;
 use crate::run::facts::{Origin, RunId, RunStart};
-use crate::run::front::Ended;
-use crate::run::mailer::{Policy, Waited, Word};
+use crate::run::front::{Ended, Forwarder};
+use crate::run::mailer::{Link, Policy, Waited, Word};
+use crate::sys::clock::Mark;
 use crate::sys::{clock, fds, fs, host, ids, paths, process};
 use crate::ui::Ui;
 
@@ -34,7 +36,7 @@ const WAIT_UNWATCHED: Duration = Duration::from_secs(30);
 const WAIT_LAST: Duration = Duration::from_secs(60);
 
 /// What a command was told, and where it works; enough to load the settings again later.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Context {
     explicit: Option<PathBuf>,
     from_env: Option<PathBuf>,
@@ -58,6 +60,11 @@ impl Context {
             diagnostics,
             root: None,
         }
+    }
+
+    /// The same for a run of earlier, with what it was told.
+    pub fn for_run(&self, overrides: Overrides, root: &Path) -> Self {
+        Self { overrides, root: Some(root.to_owned()), ..self.clone() }
     }
 
     /// The settings as they are now: `notify.toml` is read anew each time.
@@ -186,17 +193,17 @@ pub fn wait_bound(wait: Wait, ui: &Ui) -> Duration {
 
 /// Hears the mailer out. Holds nothing of the caller's but stderr meanwhile, so that a reader of
 /// our stdout sees its end now.
-pub fn wait_for_mailer(ended: Ended, bound: Duration, lang: Lang, ui: &Ui) {
+pub fn wait_for_mailer(ended: Ended, again: &Again<'_>, (bound, lang): (Duration, Lang), ui: &Ui) {
     let Ended { mailer: Some(link), mut signals, .. } = ended else { return };
     fds::detach_standard(&[0, 1]);
     process::close_all_but(&[link.fd(), signals.fd()]);
-    let fd = signals.fd();
-    let waited = link.wait(bound, fd, &mut || signals.asks_to_end(), &mut |word| match word {
-        Word::Note(text) => ui.note(&text),
-        Word::Trouble(text) => ui.trouble(&text),
-        Word::Summary(text) => ui.block(&text),
-        Word::Done => {}
-    });
+    let since = Mark::now();
+    let mut waited = hear(link, &mut signals, bound, ui);
+    if waited == Waited::Died
+        && let Some(link) = again.start()
+    {
+        waited = hear(link, &mut signals, bound.saturating_sub(since.elapsed()), ui);
+    }
     // What the descriptors' owners would close has been closed above.
     std::mem::forget(signals);
     match waited {
@@ -206,6 +213,16 @@ pub fn wait_for_mailer(ended: Ended, bound: Duration, lang: Lang, ui: &Ui) {
         Waited::TimeOver | Waited::Interrupted => ui.trouble(words::still_under_way(lang)),
         Waited::Died => ui.trouble(words::mailer_died(lang)),
     }
+}
+
+fn hear(link: Link, signals: &mut Forwarder, bound: Duration, ui: &Ui) -> Waited {
+    let fd = signals.fd();
+    link.wait(bound, fd, &mut || signals.asks_to_end(), &mut |word| match word {
+        Word::Note(text) => ui.note(&text),
+        Word::Trouble(text) => ui.trouble(&text),
+        Word::Summary(text) => ui.block(&text),
+        Word::Done => {}
+    })
 }
 
 /// Findings that keep mail from going out, as one line each.

@@ -22,12 +22,17 @@ use crate::render::{Rendered, render, terminal};
 use crate::report::build::{Input, build};
 use crate::report::model::Report;
 use crate::run::facts::RunFacts;
-use crate::run::mailer::{Teller, Word};
+use crate::run::mailer::{Link, Teller, Word, fork_mailer};
+use crate::run::record::{FILE, Phase, RunRecord};
 use crate::spool::reader::tail;
-use crate::sys::{clock, ids, paths};
+use crate::sys::fs::{Durability, replace};
+use crate::sys::{best_effort, clock, fds, ids, paths};
 
 /// With no account to ask, a mail is made for the smallest of the usual limits (NetEase's).
 const MAX_MESSAGE: u64 = 50_000_000;
+
+/// Younger runs may still have a mailer at work.
+const MAILER_IS_AT_IT: Duration = Duration::from_secs(60);
 
 /// A run as it will be seen.
 #[derive(Debug)]
@@ -62,9 +67,34 @@ fn picture_within(facts: &RunFacts, settings: &Settings, lang: Lang, policy: &Po
 
 /// Makes the notice, keeps it, and tries once to send it. What happens is told, not returned:
 /// nobody is left to take an error.
+///
+/// A second call for the same run makes no second notice: the entry bears the run's id, and what is
+/// there already is only sent.
 pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     let loaded = context.load();
     let lang = context.lang(&loaded.settings);
+    let made = match kept_before(facts) {
+        Some(store) => Some((store, if loaded.unusable() { Some(HeldReason::Config) } else { None })),
+        None => make(context, facts, &loaded, (lang, teller)),
+    };
+    if let Some((store, held)) = &made
+        && held.is_none()
+    {
+        send_first(store, &entry_id(facts), &loaded.settings, (lang, teller));
+    }
+    teller.say(&Word::Done);
+    if let (Some(root), Some((store, _))) = (&context.root, &made) {
+        prune(root, store, (&loaded.settings.log).into(), clock::now());
+    }
+}
+
+/// Makes the notice and keeps it; None: it could not be kept, which has been told.
+fn make(
+    context: &Context,
+    facts: &RunFacts,
+    loaded: &Loaded,
+    (lang, teller): (Lang, &mut Teller),
+) -> Option<(Store, Option<HeldReason>)> {
     let picture = picture(facts, &loaded.settings, lang);
     let held = match (loaded.settings.accounts.is_empty(), loaded.unusable()) {
         (_, true) => Some(HeldReason::Config),
@@ -72,31 +102,92 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
         (false, false) => None,
     };
     let entry = entry(context, facts, &loaded.settings, &picture, held);
-    let kept = keep(context, facts, &loaded.settings, (lang, picture, &entry));
-    let (store, report, why_less) = match kept {
+    let (store, report, why_less) = match keep(context, facts, &loaded.settings, (lang, picture, &entry)) {
         Ok(kept) => kept,
         Err(error) => {
             let log = facts.log.first().map(|part| part.path.as_path());
             teller.say(&Word::Trouble(words::not_kept(&with_hints(&error), log, lang)));
-            return;
+            return None;
         }
     };
+    note_kept(context, facts);
     if let Some(error) = why_less {
         teller.say(&Word::Trouble(words::kept_with_less(&with_hints(&error), lang)));
     }
     match held {
-        None => send_first(&store, &entry, &loaded.settings, (lang, teller)),
+        None => {}
         Some(HeldReason::NoAccount | HeldReason::PassedOver) => {
-            tell_no_account(&report, &loaded, lang, teller);
+            tell_no_account(&report, loaded, lang, teller);
         }
         Some(HeldReason::Config) => {
-            teller.say(&Word::Trouble(words::held_by_config(&common::unusable(&loaded), lang)));
+            teller.say(&Word::Trouble(words::held_by_config(&common::unusable(loaded), lang)));
         }
     }
-    teller.say(&Word::Done);
+    Some((store, held))
+}
+
+/// The notice of a run bears the run's id.
+fn entry_id(facts: &RunFacts) -> EntryId {
+    EntryId::parse(facts.start.id.0.clone()).expect("our ids are letters, digits and `-`")
+}
+
+/// Where the notice of this run lies already, whatever has become of it.
+fn kept_before(facts: &RunFacts) -> Option<Store> {
+    let id = entry_id(facts);
+    let places = paths::existing_state_roots().into_iter().map(|root| root.join("outbox"));
+    let stores = places.filter(|place| place.is_dir()).filter_map(|place| Store::open(place).ok());
+    stores.into_iter().find(|store| matches!(store.find(&id), Ok(Some(_))))
+}
+
+/// From here on the outbox answers for it.
+fn note_kept(context: &Context, facts: &RunFacts) {
     if let Some(root) = &context.root {
-        prune(root, &store, (&loaded.settings.log).into(), clock::now());
+        let path = root.join("runs").join(&facts.start.id.0).join(FILE);
+        let record = RunRecord::ended(facts, &context.overrides, false).to_json();
+        // If it can't be written, the entry is found by its id.
+        best_effort(replace(&path, &record, Durability::Atomic));
     }
+}
+
+/// A second mailer for a run whose first one was killed.
+#[derive(Debug)]
+pub struct Again<'a> {
+    pub context: &'a Context,
+    pub folder: Option<PathBuf>,
+}
+
+impl Again<'_> {
+    /// Forks it; None when the run's record can't be read, or no process is to be had.
+    pub fn start(&self) -> Option<Link> {
+        let json = std::fs::read(self.folder.as_ref()?.join(FILE)).ok()?;
+        let Phase::Ended(facts) = RunRecord::from_json(&json).ok()?.phase else { return None };
+        let (hear, tell) = fds::pipe().ok()?;
+        let mut job = |facts: &_, teller: &mut _| make_and_send(self.context, facts, teller);
+        fork_mailer(&mut job, &facts, &tell).ok()?;
+        Some(Link::new(hear))
+    }
+}
+
+/// Makes the notices that nobody lived to make: runs that ended a while ago, wanted one, and have
+/// none. How many there were.
+pub fn make_missing(context: &Context, root: &Path, tell: &mut Teller) -> u32 {
+    let mut made = 0;
+    let entries = std::fs::read_dir(root.join("runs")).into_iter().flatten().flatten();
+    for path in entries.map(|entry| entry.path().join(FILE)) {
+        let record = std::fs::read(path).ok().and_then(|json| RunRecord::from_json(&json).ok());
+        let Some(RunRecord { notice_due: true, overrides, phase: Phase::Ended(facts), .. }) = record else {
+            continue;
+        };
+        let age = Duration::try_from(clock::now().duration_since(facts.ended)).unwrap_or_default();
+        if age < MAILER_IS_AT_IT || kept_before(&facts).is_some() {
+            continue;
+        }
+        let context = context.for_run(overrides, root);
+        let loaded = context.load();
+        let lang = context.lang(&loaded.settings);
+        made += u32::from(make(&context, &facts, &loaded, (lang, tell)).is_some());
+    }
+    made
 }
 
 fn with_hints(error: &Error) -> String {
@@ -116,19 +207,15 @@ fn entry(
     picture: &Picture,
     held: Option<HeldReason>,
 ) -> Entry {
-    let now = clock::now();
-    let unique = ids::timed_id(now);
+    let unique = format!("{}.{}", facts.start.id, ids::random_hex(8));
     let domain = settings.accounts.first().and_then(|account| account.address.rsplit_once('@'));
     let Overrides { to, cc, bcc, from_name, account, .. } = context.overrides.clone();
     Entry {
         version: crate::outbox::entry::VERSION,
-        message_id: format!(
-            "<{}>",
-            message_id(&format!("{unique}.{}", facts.start.id), domain.map(|(_, d)| d))
-        ),
-        id: EntryId::parse(unique).expect("our ids are letters, digits and `-`"),
+        message_id: format!("<{}>", message_id(&unique, domain.map(|(_, d)| d))),
+        id: entry_id(facts),
         run: Some(facts.start.id.clone()),
-        created: now,
+        created: clock::now(),
         date: facts.ended,
         utc_offset: TimeZone::system().to_offset(facts.ended).seconds(),
         subject: picture.rendered.subject.clone(),
@@ -206,10 +293,10 @@ fn keep_in(root: &Path, picture: &Picture, entry: &Entry) -> Result<Store> {
     Ok(store)
 }
 
-fn send_first(store: &Store, entry: &Entry, settings: &Settings, (lang, teller): (Lang, &mut Teller)) {
+fn send_first(store: &Store, id: &EntryId, settings: &Settings, (lang, teller): (Lang, &mut Teller)) {
     let limits = Limits::default();
     let plan = Plan {
-        pick: Pick::Only(entry.id.clone()),
+        pick: Pick::Only(id.clone()),
         accounts: &settings.accounts,
         preferred: settings.account.as_deref(),
         mail: &settings.mail,

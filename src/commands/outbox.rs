@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::common::{self, Context};
+use super::notice;
 use super::words;
 use crate::cli::OutboxAction;
 use crate::config::read_secret::read_secret;
@@ -18,7 +19,7 @@ use crate::outbox::event::Tally;
 use crate::outbox::held::Which;
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
-use crate::run::mailer::Word;
+use crate::run::mailer::{Teller, Word};
 use crate::sys::{clock, paths};
 use crate::ui::{self, Ui};
 
@@ -56,6 +57,9 @@ fn flush(context: &Context, which: Which, ui: &Ui) -> Result<Exit> {
     if loaded.settings.accounts.is_empty() {
         let expected = loaded.path.as_deref().or(loaded.expected_path.as_deref());
         return Err(Error::new(Kind::Config, "nothing was sent").hint(words::no_account(expected, lang)));
+    }
+    for root in paths::existing_state_roots() {
+        notice::make_missing(context, &root, &mut Teller::silent());
     }
     let mut total = Tally::default();
     for store in stores()? {

@@ -39,8 +39,10 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
         (None, None) => End::Unknown,
     };
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
-    let ended = piped::run(&Request { start, folder, policy, status: &status }, &mut job)?;
-    Ok(run::finish(ended, wait, lang, ui))
+    let again = notice::Again { context: &context, folder: folder.clone() };
+    let overrides = &context.overrides;
+    let ended = piped::run(&Request { start, folder, policy, overrides, status: &status }, &mut job)?;
+    Ok(run::finish(ended, &again, (wait, lang), ui))
 }
 
 fn status_from(file: &Path) -> Result<End> {

@@ -103,15 +103,19 @@ mod tests {
             started: "2026-01-01T00:00:00Z".parse().unwrap(),
         };
         let record = match ended {
-            None => RunRecord::running(&start),
-            Some(at) => RunRecord::ended(&RunFacts {
-                start,
-                ended: at.parse().unwrap(),
-                duration: Duration::ZERO,
-                end: End::Unknown,
-                usage: None,
-                log: Vec::new(),
-            }),
+            None => RunRecord::running(&start, &Default::default()),
+            Some(at) => RunRecord::ended(
+                &RunFacts {
+                    start,
+                    ended: at.parse().unwrap(),
+                    duration: Duration::ZERO,
+                    end: End::Unknown,
+                    usage: None,
+                    log: Vec::new(),
+                },
+                &Default::default(),
+                false,
+            ),
         };
         std::fs::write(folder.join(FILE), record.to_json()).unwrap();
         std::fs::write(folder.join("log"), vec![b'x'; bytes]).unwrap();

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::common::{self, Context};
-use super::notice;
+use super::{notice, words};
 use crate::cli::RunArgs;
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
@@ -38,18 +38,37 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let wait = common::wait_bound(loaded.settings.notify.wait, ui);
     let lang = context.lang(&loaded.settings);
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
-    let request = Request { start, image, pty: args.pty.into(), folder, policy };
-    let ended = front::run(request, &mut job)?;
-    if let End::NotStarted { errno } = ended.end {
-        ui.error(&not_started(command, errno));
+    let overrides = context.overrides.clone();
+    let again = notice::Again { context: &context, folder: folder.clone() };
+    let request = Request { start, image: &image, pty: args.pty.into(), folder, policy, overrides };
+    let ended = match front::run(request, &mut job) {
+        Ok(ended) => ended,
+        Err(error) => {
+            ui.error(&error);
+            ui.trouble("the command runs without notify-done: no log is kept, no mail will come");
+            return Ok(exec(&image, command, ui));
+        }
+    };
+    match ended.end {
+        End::NotStarted { errno } => ui.error(&not_started(command, errno)),
+        End::Unknown => ui.trouble(words::status_lost(lang)),
+        _ => {}
     }
-    Ok(finish(ended, wait, lang, ui))
+    // Nobody knows how it ended: that mustn't look like a success.
+    let lost = ended.end == End::Unknown;
+    let exit = finish(ended, &again, (wait, lang), ui);
+    Ok(if lost { Exit::Code(exit::OWN_FAILURE) } else { exit })
 }
 
-/// Waits for the mail within the bound, and maps the end.
-pub fn finish(ended: Ended, wait: std::time::Duration, lang: Lang, ui: &Ui) -> Exit {
+/// Waits for the mail within the bound, and maps the end. A mailer that was killed is replaced once.
+pub fn finish(
+    ended: Ended,
+    again: &notice::Again<'_>,
+    (wait, lang): (std::time::Duration, Lang),
+    ui: &Ui,
+) -> Exit {
     let exit = exit::for_end(ended.end);
-    common::wait_for_mailer(ended, wait, lang, ui);
+    common::wait_for_mailer(ended, again, (wait, lang), ui);
     exit
 }
 
@@ -63,9 +82,15 @@ fn image(command: &[OsString], remove: &[String], run: Option<&str>) -> Result<E
 fn exec_only(command: &[OsString], ui: &Ui) -> Result<Exit> {
     let image = image(command, &[], None)?;
     crate::sys::process::restore_sigpipe();
+    Ok(exec(&image, command, ui))
+}
+
+/// In our place. Returns when that can't be.
+fn exec(image: &ExecImage, command: &[OsString], ui: &Ui) -> Exit {
+    crate::sys::inherited::close_again();
     let errno = image.exec() as i32;
     ui.error(&not_started(command, errno));
-    Ok(exit::for_end(End::NotStarted { errno }))
+    exit::for_end(End::NotStarted { errno })
 }
 
 fn not_started(command: &[OsString], errno: i32) -> Error {

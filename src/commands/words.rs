@@ -147,6 +147,15 @@ pub fn still_under_way(lang: Lang) -> &'static str {
     )
 }
 
+/// Nobody could find out how the command ended.
+pub fn status_lost(lang: Lang) -> &'static str {
+    either(
+        lang,
+        "the command has ended, but the process that waited for it was killed: its exit status is lost",
+        "命令已结束，但等待它的进程被杀死，退出码丢失",
+    )
+}
+
 /// The mailer was killed, or has a bug.
 pub fn mailer_died(lang: Lang) -> &'static str {
     either(

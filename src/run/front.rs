@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
+use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::Pid;
 
@@ -15,6 +16,7 @@ use super::mailer::{Job, Link, Policy, Teller, Word};
 use super::pump::Pump;
 use super::supervisor::{self, Mailing, Role, Run};
 use super::wiring::{Channel, PtyMode, Wiring, copy_window_size};
+use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
 use crate::spool::writer::SpoolWriter;
 use crate::sys::clock::Mark;
@@ -24,13 +26,15 @@ use crate::sys::{best_effort, fds};
 
 /// What a run needs to know beforehand.
 #[derive(Debug)]
-pub struct Request {
+pub struct Request<'a> {
     pub start: RunStart,
-    pub image: ExecImage,
+    pub image: &'a ExecImage,
     pub pty: PtyMode,
     /// The run's folder, made; None: nowhere to write, the command runs all the same.
     pub folder: Option<PathBuf>,
     pub policy: Policy,
+    /// What flags and environment asked for, for the record.
+    pub overrides: Overrides,
 }
 
 /// How the front's part of the run ended.
@@ -47,16 +51,31 @@ pub struct Ended {
 /// wrote is delivered.
 ///
 /// # Errors
-/// `Setup` when processes or pipes can't be had: no command ran then.
-pub fn run<'a>(request: Request, job: &'a mut Job<'a>) -> Result<Ended> {
-    let Request { start, image, pty, folder, policy } = request;
-    let clock = Mark::now();
+/// `Setup` when processes or pipes can't be had: no command ran, and the signals are as they were,
+/// so that the caller can still exec it in our place.
+pub fn run<'a>(request: Request<'_>, job: &'a mut Job<'a>) -> Result<Ended> {
     let watched = process::watched_set();
     let signals = SignalState::take_over(&watched).map_err(|e| setup("block signals", &e))?;
     if nix::sys::prctl::set_child_subreaper(true).is_err() {
         // Before Linux 3.4: if the supervisor is killed, its status is lost; all else works.
     }
-    let signal_fd = SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+    let ended = run_with(request, job, (signals, &watched));
+    if ended.is_err() {
+        // Kept over an exec: prctl(2).
+        best_effort(nix::sys::prctl::set_child_subreaper(false));
+        signals.give_back();
+    }
+    ended
+}
+
+fn run_with<'a>(
+    request: Request<'_>,
+    job: &'a mut Job<'a>,
+    (signals, watched): (SignalState, &SigSet),
+) -> Result<Ended> {
+    let Request { start, image, pty, folder, policy, overrides } = request;
+    let clock = Mark::now();
+    let signal_fd = SignalFd::with_flags(watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|e| setup("watch signals", &e.into()))?;
     let mut wiring = Wiring::plan(pty).map_err(|e| setup("open pipes for the command's output", &e))?;
     let channels = std::mem::take(&mut wiring.channels);
@@ -69,39 +88,43 @@ pub fn run<'a>(request: Request, job: &'a mut Job<'a>) -> Result<Ended> {
     let (ours, theirs) = link::pair().map_err(|e| setup("open a socket", &e))?;
     let (words_in, words_out) = fds::pipe().map_err(|e| setup("open a pipe", &e))?;
     let pump = Pump::new(channels, spool, board.board());
-    let mut run =
-        Run { start, clock, folder, board, signals, pump, wiring, policy, job, words: Some(words_out) };
-    match process::fork().map_err(|e| setup("fork", &e))? {
+    let words = Some(words_out);
+    let mut run = Run { start, clock, folder, board, signals, pump, wiring, policy, overrides, job, words };
+    let supervisor = match process::fork().map_err(|e| setup("fork", &e))? {
         Fork::Child => {
             drop(ours);
-            supervisor::supervise(run, &image, &theirs)
+            supervisor::supervise(run, image, &theirs)
         }
-        Fork::Parent(supervisor) => {
-            drop(theirs);
-            run.wiring.command_ends.clear();
-            let mut forwarder = Forwarder::new(signal_fd);
-            forwarder.supervisor = Some(supervisor);
-            let (end, mailing) = watch(&mut run, &mut forwarder, supervisor, &ours);
-            let mailer = (mailing != Mailing::NotDue).then(|| Link::new(words_in));
-            if let (Mailing::Here(facts), Some(words)) = (mailing, run.words.take()) {
-                // Not one process more to be had: the mail is made here, its words heard after it.
-                let mut teller = Teller::new(words);
-                (run.job)(&facts, &mut teller);
-                teller.say(&Word::Done);
-            }
-            Ok(Ended { end, mailer, signals: forwarder })
-        }
+        Fork::Parent(supervisor) => supervisor,
+    };
+    drop(theirs);
+    run.wiring.command_ends.clear();
+    let mut forwarder = Forwarder::new(signal_fd);
+    forwarder.supervisor = Some(supervisor);
+    let (end, mailing) = watch(&mut run, &mut forwarder, supervisor, &ours)?;
+    let mailer = (mailing != Mailing::NotDue).then(|| Link::new(words_in));
+    if let (Mailing::Here(facts), Some(words)) = (mailing, run.words.take()) {
+        // Not one process more to be had: the mail is made here, its words heard after it.
+        let mut teller = Teller::new(words);
+        (run.job)(&facts, &mut teller);
+        teller.say(&Word::Done);
     }
+    Ok(Ended { end, mailer, signals: forwarder })
 }
 
 fn setup(what: &str, e: &io::Error) -> Error {
     Error::new(Kind::Setup, format!("can't {what}"))
         .because(e)
-        .hint("the command was not started; `ulimit -a` shows the limits of this shell")
+        .hint("`ulimit -a` shows the limits of this shell")
 }
 
 /// The front's loop while the supervisor lives; its successor when that dies.
-fn watch(run: &mut Run<'_>, forwarder: &mut Forwarder, supervisor: Pid, link: &OwnedFd) -> (End, Mailing) {
+fn watch(
+    run: &mut Run<'_>,
+    forwarder: &mut Forwarder,
+    supervisor: Pid,
+    link: &OwnedFd,
+) -> Result<(End, Mailing)> {
     loop {
         let mut fds = [forwarder.fd(), link.as_raw_fd()].map(|fd| libc::pollfd {
             fd,
@@ -120,6 +143,10 @@ fn watch(run: &mut Run<'_>, forwarder: &mut Forwarder, supervisor: Pid, link: &O
             continue;
         }
         match link::hear(link.as_fd()) {
+            Ok(Some(Message::OwnFailure { errno })) => {
+                wait_for(supervisor);
+                return Err(setup("start the command", &io::Error::from_raw_os_error(errno)));
+            }
             Ok(Some(Message::Started)) => forwarder.know(run.board.board().command.load(Ordering::Acquire)),
             Ok(Some(Message::Stopped { .. })) => forwarder.command_stopped(),
             Ok(Some(Message::Continued)) => forwarder.command_continued(),
@@ -131,7 +158,7 @@ fn watch(run: &mut Run<'_>, forwarder: &mut Forwarder, supervisor: Pid, link: &O
             }
             Ok(Some(Message::Ended { end, mailer })) => {
                 wait_for(supervisor);
-                return (end, if mailer { Mailing::Forked } else { Mailing::NotDue });
+                return Ok((end, if mailer { Mailing::Forked } else { Mailing::NotDue }));
             }
             Ok(None) => {
                 wait_for(supervisor);
@@ -149,15 +176,15 @@ fn wait_for(child: Pid) {
 }
 
 /// The supervisor was killed: the kernel has given us the command, we go on where it was.
-fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder) -> (End, Mailing) {
+fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder) -> Result<(End, Mailing)> {
     let command = run.board.board().command.load(Ordering::Acquire);
     if command == 0 {
-        return (End::NotStarted { errno: libc::ECHILD }, Mailing::NotDue);
+        return Err(setup("start the command", &io::Error::from_raw_os_error(libc::ECHILD)));
     }
     forwarder.know(command);
     let ended = supervisor::see_through(run, &mut Role::Front(forwarder));
     let mailing = supervisor::conclude(run, ended, None);
-    (ended.0, mailing)
+    Ok((ended.0, mailing))
 }
 
 /// Passes on to the command what was sent to us alone.

@@ -11,6 +11,10 @@ use super::facts::End;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
+    /// There is no command, for want of a process or a descriptor of ours.
+    OwnFailure {
+        errno: i32,
+    },
     /// exec succeeded.
     Started,
     /// The command stopped (Ctrl-Z, SIGSTOP): the front stops too.

@@ -13,9 +13,11 @@ use super::mailer::{Job, Link, Policy, Teller, Word, fork_mailer};
 use super::pump::Pump;
 use super::record::{FILE, RunRecord};
 use super::wiring::Channel;
+use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
 use crate::spool::index::Origin;
 use crate::spool::writer::SpoolWriter;
+use crate::sys::best_effort;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fds::{self, Sink};
 use crate::sys::fs::{Durability, replace};
@@ -27,6 +29,8 @@ pub struct Request<'a> {
     pub start: RunStart,
     pub folder: Option<PathBuf>,
     pub policy: Policy,
+    /// What flags and environment asked for, for the record.
+    pub overrides: &'a Overrides,
     /// Asked when the input has ended: how did its writer fare?
     pub status: &'a dyn Fn() -> End,
 }
@@ -44,11 +48,10 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
     let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|e| failed("watch signals", e.into()))?;
     let spool = request.folder.as_deref().and_then(|folder| SpoolWriter::create(folder, clock).ok());
-    if let Some(folder) = &request.folder
-        && replace(&folder.join(FILE), &RunRecord::running(&request.start).to_json(), Durability::Atomic)
-            .is_err()
-    {
-        // Said when the mail is made.
+    if let Some(folder) = &request.folder {
+        let record = RunRecord::running(&request.start, request.overrides).to_json();
+        // A full disk is told when the mail is made.
+        best_effort(replace(&folder.join(FILE), &record, Durability::Atomic));
     }
     let board = SharedBoard::new().map_err(|e| failed("share memory", e))?;
     let channel = channel().map_err(|e| failed("read standard input", e))?;
@@ -69,14 +72,13 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
         usage: None,
         log: log.into_iter().collect(),
     };
-    if let Some(folder) = &request.folder
-        && replace(&folder.join(FILE), &RunRecord::ended(&facts).to_json(), Durability::Atomic).is_err()
-    {
-        // Said when the mail is made.
+    let due = request.policy.wants(facts.end, facts.duration);
+    if let Some(folder) = &request.folder {
+        let record = RunRecord::ended(&facts, request.overrides, due).to_json();
+        best_effort(replace(&folder.join(FILE), &record, Durability::Atomic));
     }
     drop(pump);
-    let mailer =
-        if request.policy.wants(facts.end, facts.duration) { Some(start_mailer(job, &facts)?) } else { None };
+    let mailer = if due { Some(start_mailer(job, &facts)?) } else { None };
     Ok(Ended { end: facts.end, mailer, signals: Forwarder::new(signals) })
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::facts::{RunFacts, RunStart};
+use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
 
 pub const VERSION: u32 = 1;
@@ -11,6 +12,12 @@ pub const FILE: &str = "run.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     pub version: u32,
+    /// A notice of the end is wanted, and isn't known to be in the outbox yet.
+    #[serde(default)]
+    pub notice_due: bool,
+    /// What flags and environment asked for, for a notice that is made later.
+    #[serde(default)]
+    pub overrides: Overrides,
     #[serde(flatten)]
     pub phase: Phase,
 }
@@ -25,12 +32,18 @@ pub enum Phase {
 }
 
 impl RunRecord {
-    pub fn running(start: &RunStart) -> Self {
-        Self { version: VERSION, phase: Phase::Running(start.clone()) }
+    pub fn running(start: &RunStart, overrides: &Overrides) -> Self {
+        let phase = Phase::Running(start.clone());
+        Self { version: VERSION, notice_due: false, overrides: overrides.clone(), phase }
     }
 
-    pub fn ended(facts: &RunFacts) -> Self {
-        Self { version: VERSION, phase: Phase::Ended(facts.clone()) }
+    pub fn ended(facts: &RunFacts, overrides: &Overrides, notice_due: bool) -> Self {
+        Self {
+            version: VERSION,
+            notice_due,
+            overrides: overrides.clone(),
+            phase: Phase::Ended(facts.clone()),
+        }
     }
 
     pub fn to_json(&self) -> Vec<u8> {

@@ -18,6 +18,7 @@ use super::mailer::{self, Job, Policy};
 use super::pump::Pump;
 use super::record::{FILE, RunRecord};
 use super::wiring::{OwnFile, Wiring, spool_holds};
+use crate::config::Overrides;
 use crate::spool::writer::SpoolWriter;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fs::{Durability, create_synced, replace};
@@ -43,6 +44,7 @@ pub struct Run<'a> {
     pub pump: Pump,
     pub wiring: Wiring,
     pub policy: Policy,
+    pub overrides: Overrides,
     pub job: &'a mut Job<'a>,
     /// The mailer's words to the front.
     pub words: Option<OwnedFd>,
@@ -69,12 +71,16 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
     best_effort(nix::unistd::chdir("/"));
     fds::detach_standard(&[0, 1, 2]);
     let end = match started {
-        Ok(()) => {
+        Err(e) => {
+            link::tell(front.as_fd(), Message::OwnFailure { errno: e.raw_os_error().unwrap_or(libc::EIO) });
+            process::leave(0)
+        }
+        Ok(Start::Running) => {
             link::tell(front.as_fd(), Message::Started);
             keep_only(&run, &[front.as_raw_fd()]);
             see_through(&mut run, &mut Role::Supervisor { front, pid })
         }
-        Err(errno) => (End::NotStarted { errno: errno as i32 }, None),
+        Ok(Start::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
     };
     let mailing = conclude(&mut run, end, Some(front));
     link::tell(front.as_fd(), Message::Ended { end: end.0, mailer: mailing != Mailing::NotDue });
@@ -86,11 +92,19 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
     process::leave(0)
 }
 
+enum Start {
+    Running,
+    /// exec said no.
+    Refused(Errno),
+}
+
 /// The command's process, up to its exec. What exec said comes over a pipe that closes on exec.
-fn start_command(run: &mut Run<'_>, image: &ExecImage) -> Result<(), Errno> {
-    let failed = |e: io::Error| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO));
-    let (verdict, tell_verdict) = fds::pipe().map_err(failed)?;
-    let pid = match process::fork().map_err(failed)? {
+///
+/// # Errors
+/// When we lack what that takes (processes, descriptors): not the command's fault.
+fn start_command(run: &mut Run<'_>, image: &ExecImage) -> io::Result<Start> {
+    let (verdict, tell_verdict) = fds::pipe()?;
+    let pid = match process::fork()? {
         Fork::Child => {
             run.board.board().command.store(nix::unistd::getpid().as_raw(), Ordering::Release);
             run.wiring.install();
@@ -111,10 +125,10 @@ fn start_command(run: &mut Run<'_>, image: &ExecImage) -> Result<(), Errno> {
             Ok(4) => {
                 // Reaps the process that couldn't become the command.
                 best_effort(nix::sys::wait::waitpid(pid, None));
-                return Err(Errno::from_raw(i32::from_ne_bytes(errno)));
+                return Ok(Start::Refused(Errno::from_raw(i32::from_ne_bytes(errno))));
             }
             Err(Errno::EINTR) => {}
-            _ => return Ok(()),
+            _ => return Ok(Start::Running),
         }
     }
 }
@@ -245,7 +259,8 @@ fn record_durably(run: &Run<'_>) {
         fds::detach_standard(&[0, 1, 2]);
         process::close_all_but(&[]);
         // The end may be on record before this is through: that one stays.
-        let written = create_synced(&folder.join(FILE), &RunRecord::running(&run.start).to_json());
+        let written =
+            create_synced(&folder.join(FILE), &RunRecord::running(&run.start, &run.overrides).to_json());
         process::leave(i32::from(written.is_err()))
     }
 }
@@ -269,15 +284,14 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
         usage,
         log: log_parts(run),
     };
-    if let Some(folder) = &run.folder
-        && replace(&folder.join(FILE), &RunRecord::ended(&facts).to_json(), Durability::Atomic).is_err()
-    {
-        // A full disk: the mailer has the facts in memory, and says what the disk said.
+    let due = run.policy.wants(end, facts.duration);
+    if let Some(folder) = &run.folder {
+        let record = RunRecord::ended(&facts, &run.overrides, due).to_json();
+        // A full disk is told by the mailer, which has the facts in memory.
+        best_effort(replace(&folder.join(FILE), &record, Durability::Atomic));
     }
     let mut mailing = Mailing::NotDue;
-    if run.policy.wants(end, facts.duration)
-        && let Some(words) = &run.words
-    {
+    if due && let Some(words) = &run.words {
         // Noted before the fork: whoever takes our place forks no second one. If this one never
         // came to be, its words end without a `Done`, and the front makes the notice itself.
         let claimed = run.board.board().mailing.swap(true, Ordering::AcqRel);

@@ -37,6 +37,11 @@ pub fn was_closed(fd: i32) -> bool {
     (0..3).contains(&fd) && CLOSED.load(Relaxed) & (1 << fd) != 0
 }
 
+/// Before an exec in our place: closes what the caller had closed and std has opened.
+pub fn close_again() {
+    (0..3).filter(|&fd| was_closed(fd)).for_each(super::fds::close);
+}
+
 /// Was SIGPIPE ignored when we were started?
 pub fn sigpipe_was_ignored() -> bool {
     PIPE_IGNORED.load(Relaxed) != 0
