@@ -13,7 +13,7 @@ use crate::ui::{self, Loudness, Ui};
 pub fn main() -> ! {
     match start() {
         Exit::Code(code) => crate::sys::process::leave(code),
-        Exit::Signal(signal) => crate::sys::process::die_by(signal),
+        Exit::Signal(signal) => crate::sys::signals::die_by(signal),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::run::facts::{Origin, RunId, RunStart};
 use crate::run::front::{Ended, Forwarder};
 use crate::run::mailer::{Link, Policy, Waited, Word};
 use crate::sys::clock::Mark;
-use crate::sys::{clock, fds, fs, host, ids, paths, process};
+use crate::sys::{clock, fds, fs, host, ids, paths};
 use crate::ui::Ui;
 
 /// Variables that steer us beside the settings, and carry no code.
@@ -196,7 +196,7 @@ pub fn wait_bound(wait: Wait, ui: &Ui) -> Duration {
 pub fn wait_for_mailer(ended: Ended, again: &Again<'_>, (bound, lang): (Duration, Lang), ui: &Ui) {
     let Ended { mailer: Some(link), mut signals, .. } = ended else { return };
     fds::detach_standard(&[0, 1]);
-    process::close_all_but(&[link.fd(), signals.fd()]);
+    fds::close_all_but(&[link.fd(), signals.fd()]);
     let since = Mark::now();
     let mut waited = hear(link, &mut signals, bound, ui);
     if waited == Waited::Died

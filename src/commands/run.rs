@@ -81,7 +81,7 @@ fn image(command: &[OsString], remove: &[String], run: Option<&str>) -> Result<E
 /// `NOTIFY_DONE=off`: as if we weren't there.
 fn exec_only(command: &[OsString], ui: &Ui) -> Result<Exit> {
     let image = image(command, &[], None)?;
-    crate::sys::process::restore_sigpipe();
+    crate::sys::signals::restore_sigpipe();
     Ok(exec(&image, command, ui))
 }
 

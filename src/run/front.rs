@@ -20,8 +20,9 @@ use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
 use crate::spool::writer::SpoolWriter;
 use crate::sys::clock::Mark;
-use crate::sys::process::{self, ExecImage, Fork, PidFd, SignalState};
+use crate::sys::process::{self, ExecImage, Fork};
 use crate::sys::shared::SharedBoard;
+use crate::sys::signals::{self, PidFd, SignalState};
 use crate::sys::{best_effort, fds};
 
 /// What a run needs to know beforehand.
@@ -54,7 +55,7 @@ pub struct Ended {
 /// `Setup` when processes or pipes can't be had: no command ran, and the signals are as they were,
 /// so that the caller can still exec it in our place.
 pub fn run<'a>(request: Request<'_>, job: &'a mut Job<'a>) -> Result<Ended> {
-    let watched = process::watched_set();
+    let watched = signals::watched_set();
     let signals = SignalState::take_over(&watched).map_err(|e| setup("block signals", &e))?;
     if nix::sys::prctl::set_child_subreaper(true).is_err() {
         // Before Linux 3.4: if the supervisor is killed, its status is lost; all else works.
@@ -226,7 +227,7 @@ impl Forwarder {
             (Some(handle), _) => best_effort(handle.send(signal)),
             // Before Linux 5.3, and in sandboxes that refuse unknown calls. The supervisor may have
             // waited for it a moment ago; numbers aren't used again that fast.
-            (None, Some(command)) => best_effort(process::send_signal(command, signal)),
+            (None, Some(command)) => best_effort(signals::send_signal(command, signal)),
             (None, None) => self.early.push(signal),
         }
     }
@@ -239,7 +240,7 @@ impl Forwarder {
     pub fn command_stopped(&mut self) {
         if self.command.is_some_and(process::is_stopped) {
             self.stopped = true;
-            best_effort(process::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
+            best_effort(signals::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
         }
     }
 

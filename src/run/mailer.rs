@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::facts::{End, Outcome, RunFacts};
 use crate::config::On;
 use crate::sys::clock::Mark;
-use crate::sys::{best_effort, fds, process};
+use crate::sys::{best_effort, fds, process, signals};
 
 /// When a mail is made at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +99,8 @@ pub fn work(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) {
     // EPERM where we already lead a session: then we are where we want to be.
     best_effort(nix::unistd::setsid());
     fds::detach_standard(&[0, 1, 2]);
-    process::close_all_but(&[pipe.as_raw_fd()]);
-    process::work_undisturbed();
+    fds::close_all_but(&[pipe.as_raw_fd()]);
+    signals::work_undisturbed();
     process::raise_limits();
     let mut teller = pipe.try_clone().map_or_else(|_| Teller::silent(), Teller::new);
     job(facts, &mut teller);

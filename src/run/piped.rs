@@ -21,8 +21,9 @@ use crate::sys::best_effort;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fds::{self, Sink};
 use crate::sys::fs::{Durability, replace};
-use crate::sys::process::{self, SignalState};
+use crate::sys::process;
 use crate::sys::shared::SharedBoard;
+use crate::sys::signals::{self, SignalState};
 
 /// What a pipe needs to know beforehand.
 pub struct Request<'a> {
@@ -43,7 +44,7 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
     let failed = |what: &str, e: io::Error| Error::new(Kind::Setup, format!("can't {what}")).because(e);
     let clock = Mark::now();
     // Ctrl-C is for the writer: it ends, so does our input. Asked twice, or told to end, we stop.
-    let watched = process::signal_set(&[libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP]);
+    let watched = signals::signal_set(&[libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP]);
     SignalState::take_over(&watched).map_err(|e| failed("block signals", e))?;
     let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|e| failed("watch signals", e.into()))?;

@@ -22,8 +22,9 @@ use crate::config::Overrides;
 use crate::spool::writer::SpoolWriter;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fs::{Durability, create_synced, replace};
-use crate::sys::process::{self, Change, ExecImage, Fork, SignalState};
+use crate::sys::process::{self, Change, ExecImage, Fork};
 use crate::sys::shared::SharedBoard;
+use crate::sys::signals::{self, SignalState};
 use crate::sys::{best_effort, fds};
 
 /// The run's record is on the disk, synced, this long after the start; a shorter run has its end
@@ -143,7 +144,7 @@ fn keep_only(run: &Run<'_>, also: &[i32]) {
     }
     keep.extend(run.pump.spool.iter().flat_map(SpoolWriter::fds));
     keep.extend(run.wiring.own_files.iter().map(OwnFile::fd));
-    process::close_all_but(&keep);
+    fds::close_all_but(&keep);
 }
 
 /// Pumps until the command has ended and all that it wrote before is delivered.
@@ -151,7 +152,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
     let command = Pid::from_raw(run.board.board().command.load(Ordering::Acquire));
     let own_signals = match role {
         // Nobody else waits for our children, so failing here leaves nothing to fall back on.
-        Role::Supervisor { .. } => SignalFd::with_flags(&process::child_set(), flags()).ok(),
+        Role::Supervisor { .. } => SignalFd::with_flags(&signals::child_set(), flags()).ok(),
         Role::Front(_) => None,
     };
     let mut end = None;
@@ -238,7 +239,7 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
                     link::tell(front.as_fd(), Message::Continued);
                     // It stopped with the command, and whoever woke that may not have woken it.
                     if nix::unistd::getppid() == *pid {
-                        best_effort(process::send_signal(*pid, libc::SIGCONT));
+                        best_effort(signals::send_signal(*pid, libc::SIGCONT));
                     }
                 }
                 Role::Front(forwarder) => forwarder.command_continued(),
@@ -257,7 +258,7 @@ fn record_durably(run: &Run<'_>) {
     // Without a process to spare there is no early record: the end's own follows.
     if let Ok(Fork::Child) = process::fork() {
         fds::detach_standard(&[0, 1, 2]);
-        process::close_all_but(&[]);
+        fds::close_all_but(&[]);
         // The end may be on record before this is through: that one stays.
         let written =
             create_synced(&folder.join(FILE), &RunRecord::running(&run.start, &run.overrides).to_json());

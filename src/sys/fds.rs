@@ -241,3 +241,34 @@ pub fn close(fd: RawFd) {
     // SAFETY: only called for 0 to 2 in a process that is about to exec.
     unsafe { libc::close(fd) };
 }
+
+/// Closes every descriptor from 3 on, but for `keep`.
+///
+/// The owners of the closed ones must never be dropped afterwards: callers end by [`leave`].
+pub fn close_all_but(keep: &[i32]) {
+    let mut keep: Vec<u32> =
+        keep.iter().filter_map(|&fd| u32::try_from(fd).ok()).filter(|&fd| fd > 2).collect();
+    keep.sort_unstable();
+    let mut from = 3u32;
+    for fd in keep.into_iter().chain([u32::MAX]) {
+        if fd > from {
+            close_range(from, fd - 1);
+        }
+        from = fd.saturating_add(1);
+    }
+}
+
+fn close_range(first: u32, last: u32) {
+    // SAFETY: closes numbers only; by the contract of `close_all_but` nobody uses them again.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0 {
+        return;
+    }
+    // Before Linux 5.9, and in sandboxes that refuse unknown calls.
+    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")
+        .map(|dir| dir.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect())
+        .unwrap_or_else(|_| (3..1024).collect());
+    for fd in open.into_iter().filter(|&fd| u32::try_from(fd).is_ok_and(|fd| (first..=last).contains(&fd))) {
+        // SAFETY: as above; closing a number that is not open is harmless.
+        unsafe { libc::close(fd) };
+    }
+}

@@ -10,6 +10,7 @@ pub mod inherited;
 pub mod paths;
 pub mod process;
 pub mod shared;
+pub mod signals;
 
 /// Takes a result whose failure changes nothing that could be mended; the place says why.
 pub fn best_effort<T, E>(result: Result<T, E>) {
