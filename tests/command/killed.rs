@@ -172,3 +172,86 @@ fn only_entry(folder: &std::path::Path) -> std::path::PathBuf {
     assert_eq!(entries.next(), None);
     first
 }
+
+/// What the scripts below share: the processes of a run, and waiting for one's state.
+const PROCESSES: &str = r#"
+import os, random, subprocess, sys, time
+ND = os.environ["ND"]
+def kids(pid):
+    return [int(kid) for kid in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+def state(pid):
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return None
+def until(what, true):
+    end = time.monotonic() + 20
+    while not true():
+        if time.monotonic() > end:
+            sys.exit(f"never: {what}")
+        time.sleep(0.001)
+def tree(front):
+    until("the command runs", lambda: kids(front) and kids(kids(front)[0]))
+    supervisor = kids(front)[0]
+    return supervisor, kids(supervisor)[0]
+"#;
+
+/// Catches: a status that only the supervisor knew. The command has ended and was waited for, a slow
+/// reader still has its output before it, and the supervisor is killed.
+#[test]
+fn the_supervisor_killed_after_the_commands_end() {
+    let env = TestEnv::new();
+    let script = r#"
+run = subprocess.Popen([ND, "-q", "--", "sh", "-c", "head -c 120000 /dev/zero; exit 3"], stdout=subprocess.PIPE)
+supervisor, command = tree(run.pid)
+until("the command has been waited for", lambda: state(command) is None)
+os.kill(supervisor, 9)
+out = run.communicate(timeout=20)[0]
+print(run.returncode, len(out))
+"#;
+    let none: [&str; 0] = [];
+    env.python(&format!("{PROCESSES}{script}"), none).stderr_is_free().run().assert_stdout("3 120000\n");
+}
+
+/// Catches: a front that stays stopped when somebody (a scheduler, `cpulimit`) stops and wakes the
+/// command alone: who waits for us would wait for ever.
+#[test]
+fn stopped_and_woken_alone() {
+    let env = TestEnv::new();
+    let script = r#"
+run = subprocess.Popen([ND, "-q", "--", "sh", "-c", "read x; exit 5"], stdin=subprocess.PIPE)
+_, command = tree(run.pid)
+for _ in range(5):
+    os.kill(command, 19)
+    until("we stop with it", lambda: state(run.pid) == "T")
+    os.kill(command, 18)
+    until("we go on with it", lambda: state(run.pid) != "T")
+run.communicate(b"\n", timeout=20)
+print(run.returncode)
+"#;
+    let none: [&str; 0] = [];
+    env.python(&format!("{PROCESSES}{script}"), none).stderr_is_free().run().assert_stdout("5\n");
+}
+
+/// Catches: a TERM that arrives between our start and the command's, and is thrown away.
+#[test]
+fn no_early_signal_is_lost() {
+    let env = TestEnv::new();
+    let script = r#"
+seed = int(time.time())
+random.seed(seed)
+lost = 0
+for _ in range(80):
+    run = subprocess.Popen([ND, "-q", "--on", "success", "--", "sleep", "60"])
+    time.sleep(random.random() * 0.012)
+    run.terminate()
+    try:
+        run.wait(10)
+    except subprocess.TimeoutExpired:
+        lost += 1
+        run.kill()
+print("lost", lost, "" if lost == 0 else f"seed {seed}")
+"#;
+    let none: [&str; 0] = [];
+    env.python(&format!("{PROCESSES}{script}"), none).stderr_is_free().run().assert_stdout("lost 0 \n");
+}

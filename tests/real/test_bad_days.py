@@ -110,6 +110,30 @@ class BadDaysTest(harness.RealTest):
         self.assertEqual((result.status, result.stdout), (3, b"out\n"), str(result))
         self.assertTold(result, "no log of this run is kept", "could not be kept", "NOTIFY_DONE_STATE")
 
+    def test_what_another_user_planted_is_never_sent(self):
+        """The places that are used when the home can't be written are open to all: whoever makes our
+        folder there first could have us mail any file of the user's."""
+        login = self.use("qq")
+        self.down("qq")
+        self.sandbox.env["NOTIFY_DONE_STATE"] = "/proc/nowhere"
+        self.check_kept_in_runtime(self.sandbox.run(*JOB))
+        (planted,) = self.runtime_folders()
+        sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        subprocess.run([*sudo, "chown", "-R", "54321", planted], check=True)
+        self.addCleanup(subprocess.run, [*sudo, "chown", "-R", str(os.geteuid()), planted], check=True)
+        self.servers.resume("qq")
+        listed = self.sandbox.run("outbox", "list")
+        self.assertEqual(listed.stdout, b"nothing waits in the outbox\n", str(listed))
+        self.sandbox.run("outbox", "flush")
+        self.mails("qq", login, 0)
+
+    def check_kept_in_runtime(self, result):
+        self.assertEqual((result.status, result.stdout), (3, b"out\n"), str(result))
+        self.assertTold(result, "kept")
+
+    def runtime_folders(self):
+        return list(self.sandbox.runtime.iterdir())
+
     def test_a_limit_on_file_sizes(self):
         """`ulimit -f` hits our spool first; SIGXFSZ must not kill us."""
         login = self.use("qq")
