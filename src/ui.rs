@@ -53,7 +53,7 @@ impl Ui {
         self.words(&error.to_string());
         for hint in &error.hints {
             for line in hint.lines() {
-                err(&format!("  {line}"));
+                err(format!("  {line}").trim_end());
             }
         }
     }

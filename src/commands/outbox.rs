@@ -56,7 +56,8 @@ fn flush(context: &Context, which: Which, ui: &Ui) -> Result<Exit> {
     }
     if loaded.settings.accounts.is_empty() {
         let expected = loaded.path.as_deref().or(loaded.expected_path.as_deref());
-        return Err(Error::new(Kind::Config, "nothing was sent").hint(words::no_account(expected, lang)));
+        return Err(Error::new(Kind::Config, "nothing was sent: no mailbox is set up")
+            .hint(words::set_up(expected, lang)));
     }
     for root in paths::existing_state_roots() {
         notice::make_missing(context, &root, &mut Teller::silent());

@@ -165,23 +165,33 @@ pub fn mailer_died(lang: Lang) -> &'static str {
     )
 }
 
-/// What to do when there is no account: where notify.toml goes, and the lines it needs.
+/// A notice is kept, because there is no account.
 pub fn no_account(expected: Option<&Path>, lang: Lang) -> String {
+    let how = set_up(expected, lang);
+    match lang {
+        Lang::En => format!(
+            "No mailbox is set up, so this notice is kept; `notify-done preview` shows it now.\n{how}"
+        ),
+        Lang::Zh => format!("还没有配置邮箱，通知已保留；现在可以用 `notify-done preview` 查看。\n{how}"),
+    }
+}
+
+/// How to set a mailbox up: where notify.toml goes, and the three lines that it needs.
+pub fn set_up(expected: Option<&Path>, lang: Lang) -> String {
     let path = expected.map_or_else(|| "notify.toml".to_owned(), |path| path.display().to_string());
     match lang {
         Lang::En => format!(
-            "No mailbox is set up, so this notice is kept. To have it mailed, write three lines into\n\
+            "To have notices mailed, write three lines into\n\
              {path}\n\n{}\n\n\
              (QQ: 设置 → 账号 → POP3/IMAP/SMTP; 163: 设置 → POP3/SMTP/IMAP), make it private (chmod 600),\n\
-             then run `notify-done outbox flush`. `notify-done preview` shows the mail now.",
+             then run `notify-done outbox flush`.",
             three_lines("your-number@qq.com", "the authorization code (授权码), not the password"),
         ),
         Lang::Zh => format!(
-            "还没有配置邮箱，通知已保留。要发到邮箱，请把下面三行写入\n\
+            "要发到邮箱，请把下面三行写入\n\
              {path}\n\n{}\n\n\
              （授权码：QQ 邮箱 设置 → 账号 → POP3/IMAP/SMTP；163 邮箱 设置 → POP3/SMTP/IMAP），\n\
-             执行 chmod 600 使其仅自己可读，然后运行 `notify-done outbox flush`。\n\
-             现在可以用 `notify-done preview` 查看这封邮件。",
+             执行 chmod 600 使其仅自己可读，然后运行 `notify-done outbox flush`。",
             three_lines("您的号码@qq.com", "授权码，不是登录密码"),
         ),
     }

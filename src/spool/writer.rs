@@ -15,6 +15,12 @@ const RETRY: Duration = Duration::from_secs(2);
 /// A stream that goes on alone gets a new time stamp this often.
 const STAMP: Duration = Duration::from_secs(1);
 
+/// The job needs the disk more than its log does: nothing is written while less than this is free,
+/// or less than a twentieth of the file system where that is smaller, bytes.
+const RESERVE: u64 = 1 << 30;
+/// The free space is asked for after so many bytes.
+const ASK: u64 = 1 << 20;
+
 #[derive(Debug)]
 pub struct SpoolWriter {
     log: File,
@@ -23,6 +29,8 @@ pub struct SpoolWriter {
     len: u64,
     last: Option<(Origin, Duration)>,
     gap: Gap,
+    /// Bytes that may be written before the free space is asked for again.
+    unasked: u64,
 }
 
 /// What the disk didn't take.
@@ -40,7 +48,7 @@ impl SpoolWriter {
         let log = create_private(&folder.join("log"))?;
         let mut index = create_private(&folder.join("index"))?;
         index.write_all(&HEADER)?;
-        Ok(Self { log, index, start, len: 0, last: None, gap: Gap::default() })
+        Ok(Self { log, index, start, len: 0, last: None, gap: Gap::default(), unasked: 0 })
     }
 
     /// Goes on where another process with the same descriptors was: the offsets are shared with
@@ -67,6 +75,7 @@ impl SpoolWriter {
     }
 
     fn try_append(&mut self, origin: Origin, bytes: &[u8], now: Duration) -> Result<(), (usize, io::Error)> {
+        self.keep_reserve(bytes.len() as u64).map_err(|e| (0, e))?;
         if self.gap.refused_at.take().is_some() {
             self.note(Origin::Gap, now).map_err(|e| (0, e))?;
         }
@@ -86,6 +95,19 @@ impl SpoolWriter {
                 Err(e) => return Err((written, e)),
             }
         }
+        Ok(())
+    }
+
+    fn keep_reserve(&mut self, more: u64) -> io::Result<()> {
+        self.unasked = self.unasked.saturating_sub(more);
+        if self.unasked > 0 {
+            return Ok(());
+        }
+        let room = room(&nix::sys::statvfs::fstatvfs(&self.log)?);
+        if room < more {
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
+        self.unasked = room.min(ASK);
         Ok(())
     }
 
@@ -116,6 +138,12 @@ impl SpoolWriter {
     pub fn gap(&self) -> Gap {
         self.gap
     }
+}
+
+/// Bytes that may be written before the reserve begins.
+fn room(disk: &nix::sys::statvfs::Statvfs) -> u64 {
+    let unit = disk.fragment_size();
+    (disk.blocks_available() * unit).saturating_sub(RESERVE.min(disk.blocks() * unit / 20))
 }
 
 #[cfg(test)]

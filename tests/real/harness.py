@@ -63,7 +63,7 @@ class Result:
     def __str__(self):
         return (
             f"status {self.status} after {self.seconds:.2f} s\n"
-            f"stdout: {self.stdout!r}\nstderr:\n{self.err}"
+            f"stdout: {self.stdout[:2000]!r}\nstderr:\n{self.err[:20000]}"
         )
 
 

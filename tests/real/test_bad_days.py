@@ -19,6 +19,13 @@ JOB = ("--", "sh", "-c", "echo out; echo err >&2; exit 3")
 MEGABYTE = ("--", "sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' x; echo err >&2; exit 3")
 
 
+# 6 MB of output, then a checkpoint of 100 KB on the same disk as our log.
+FILL = (
+    "head -c 6000000 /dev/zero | tr '\\0' x; "
+    "head -c 100000 /dev/zero >\"$NOTIFY_DONE_STATE/../checkpoint\" && printf saved"
+)
+
+
 def with_mount(options, place, argv):
     """`argv` run where `place` is a file system of its own, in a mount namespace of its own."""
     script = f'mount -t tmpfs -o {options} none "$0" && shift 0 && exec "$@"'
@@ -55,7 +62,7 @@ class HangingServer:
 class BadDaysTest(harness.RealTest):
     def run_mounted(self, options, *arguments):
         state = self.sandbox.dir / "state"
-        state.mkdir()
+        state.mkdir(exist_ok=True)
         self.sandbox.env["NOTIFY_DONE_STATE"] = str(state / "notify-done")
         argv = with_mount(options, state, [harness.binary(), *arguments])
         done = subprocess.run(argv, env=self.sandbox.env, cwd=self.sandbox.home, capture_output=True, timeout=60)
@@ -69,6 +76,9 @@ class BadDaysTest(harness.RealTest):
         (mail,) = self.mails("qq", login, 1)
         # What the disk took is attached; the mail says how much is missing, and why.
         self.assertRegex(mail.text, "(?i)no space left")
+        # The job's own files find room: the log stops before the disk is full.
+        result = self.run_mounted("size=4m", "--", "sh", "-c", FILL)
+        self.assertEqual((result.status, result.stdout[-5:]), (0, b"saved"), result.err)
         self.assertGreater(len(mail.attachments["log.txt"]), 50_000)
 
     def test_a_read_only_home(self):
