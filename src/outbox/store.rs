@@ -13,8 +13,8 @@
 //! the machine leaves that state or a later one, whole. Each file is written under another name,
 //! synced, renamed into place, and its folder synced; an entry changes folders by one rename.
 //! Folders are 0700 and files 0600, whatever the umask. What can't be read is reported and left
-//! alone; nothing but tmp/ of dead processes, bodies of delivered mail and surplus held entries is
-//! ever deleted.
+//! alone; nothing but tmp/ of dead processes, bodies of delivered mail, surplus held entries and old
+//! receipts is ever deleted.
 
 use std::fs::{self, File};
 use std::io;
