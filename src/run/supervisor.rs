@@ -314,6 +314,8 @@ fn hold_on(run: &mut Run<'_>, front: Option<&OwnedFd>) {
         return;
     }
     run.words = None;
+    // What comes now is no part of the run, and may go on for months.
+    run.pump.spool = None;
     best_effort(nix::unistd::setsid());
     fds::detach_standard(&[0, 1, 2]);
     keep_only(run, &[]);

@@ -193,7 +193,10 @@ def until(what, true):
 def tree(front):
     until("the command runs", lambda: kids(front) and kids(kids(front)[0]))
     supervisor = kids(front)[0]
-    return supervisor, kids(supervisor)[0]
+    command = kids(supervisor)[0]
+    # Not only forked: until exec has succeeded, the supervisor waits for that.
+    until("it is the command", lambda: open(f"/proc/{command}/comm").read() != "notify-done\n")
+    return supervisor, command
 "#;
 
 /// Catches: a status that only the supervisor knew. The command has ended and was waited for, a slow
