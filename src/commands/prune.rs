@@ -28,14 +28,15 @@ impl From<&LogSettings> for Keep {
 /// Removes, oldest first, what is beyond `keep`: runs that have ended and whose mail isn't waiting,
 /// and receipts. What can't be read or removed stays: tidying up is never worth an error.
 pub fn prune(root: &Path, store: &Store, keep: Keep, now: Timestamp) {
-    let waiting = waiting_runs(store);
+    let Some(waiting) = waiting_runs(store) else { return };
     let mut total = 0;
     for run in newest_first(&root.join("runs")) {
-        total += size_of(&run);
+        let size = size_of(&run);
+        total += size;
         let Some((id, ended)) = ended(&run) else { continue };
-        let old = age(ended, now) > keep.age || total > keep.size;
-        if old && !waiting.contains(&id) && std::fs::remove_dir_all(&run).is_ok() {
-            total = total.min(keep.size);
+        let surplus = age(ended, now) > keep.age || total > keep.size;
+        if surplus && !waiting.contains(&id) && std::fs::remove_dir_all(&run).is_ok() {
+            total -= size;
         }
     }
     for id in store.list(Folder::Sent).unwrap_or_default() {
@@ -51,15 +52,14 @@ fn age(then: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }
 
-/// Runs whose mail hasn't gone out: it says where the whole log lies.
-fn waiting_runs(store: &Store) -> HashSet<String> {
-    let mut runs = HashSet::new();
+/// Runs whose mail hasn't gone out: it says where the whole log lies. None when that can't be told.
+fn waiting_runs(store: &Store) -> Option<HashSet<String>> {
+    // A notice bears its run's id.
+    let mut runs: HashSet<String> = store.sending().ok()?.iter().map(ToString::to_string).collect();
     for folder in [Folder::New, Folder::Held, Folder::Failed] {
-        for id in store.list(folder).unwrap_or_default() {
-            runs.extend(store.load(folder, &id).ok().and_then(|entry| entry.run).map(|run| run.0));
-        }
+        runs.extend(store.list(folder).ok()?.iter().map(ToString::to_string));
     }
-    runs
+    Some(runs)
 }
 
 /// Ids sort by time.
@@ -75,11 +75,14 @@ fn size_of(run: &Path) -> u64 {
     entries.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
 }
 
-/// Id and end of a run; None while it runs, or when its record can't be read.
+/// Id and end of a run; None while it runs, while its notice isn't in the outbox, or when its record
+/// can't be read.
 fn ended(run: &Path) -> Option<(String, Timestamp)> {
-    match RunRecord::from_json(&std::fs::read(run.join(FILE)).ok()?).ok()?.phase {
-        Phase::Ended(facts) => Some((facts.start.id.0, facts.ended)),
-        Phase::Running(_) => None,
+    match RunRecord::from_json(&std::fs::read(run.join(FILE)).ok()?).ok()? {
+        RunRecord { notice_due: false, phase: Phase::Ended(facts), .. } => {
+            Some((facts.start.id.0, facts.ended))
+        }
+        _ => None,
     }
 }
 
