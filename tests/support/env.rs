@@ -42,6 +42,8 @@ impl TestEnv {
             .var("PATH", std::env::var_os("PATH").unwrap_or_default())
             .var("LANG", "C.UTF-8")
             .var("TZ", "UTC")
+            .var("USER", "ann")
+            .var("NOTIFY_DONE_TEST_HOST", "gpu07")
             .var("XDG_RUNTIME_DIR", runtime)
     }
 

@@ -69,6 +69,21 @@ fn chinese_by_starttls_as_163_gets_it() {
     assert!(text(&mail).contains("损失 0.1") && mail.html.as_deref().unwrap().contains("损失 0.1"));
 }
 
+/// Catches: a time in the wrong zone, or in the zone of whoever sends it later.
+#[test]
+fn who_where_and_when() {
+    let scene = Scene::new();
+    let run = scene.env.notify_done(["--", "true"]);
+    // POSIX TZ: eight hours east of UTC.
+    run.var("NOTIFY_DONE_TEST_CLOCK", "2026-11-21T20:30:00Z").var("TZ", "CST-8").run().assert_code(0);
+    let mail = parse::mail(&scene.received(1).remove(0).data);
+    assert_eq!(mail.header("Date"), "Sun, 22 Nov 2026 04:30:00 +0800");
+    assert_eq!((row(&mail, "Host"), row(&mail, "User")), ("gpu07", "ann"));
+    assert_eq!(row(&mail, "Started"), "2026-11-22 04:30:00 +08:00");
+    assert!(row(&mail, "Run").starts_with("20261121T203000000000-"), "{}", row(&mail, "Run"));
+    assert!(mail.subject.ends_with(" · gpu07"), "{}", mail.subject);
+}
+
 /// Catches every conversion on the way: line ends, dots at a line's start, long lines, bytes that
 /// are no text, a missing last line end.
 #[test]
