@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::common::{self, Context};
-use super::prune::prune;
+use super::prune::{Keep, prune};
 use super::words;
 use crate::config::{Attach, Loaded, Overrides, Settings};
 use crate::deliver::job::Limits;
@@ -26,7 +26,7 @@ use crate::run::mailer::{Link, Teller, Word, fork_mailer};
 use crate::run::record::{FILE, Phase, RunRecord};
 use crate::spool::reader::tail;
 use crate::sys::fs::{Durability, replace};
-use crate::sys::{best_effort, clock, fds, ids, paths};
+use crate::sys::{best_effort, clock, fds, paths};
 
 /// With no account to ask, a mail is made for the smallest of the usual limits (NetEase's).
 const MAX_MESSAGE: u64 = 50_000_000;
@@ -83,8 +83,11 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
         send_first(store, &entry_id(facts), &loaded.settings, (lang, teller));
     }
     teller.say(&Word::Done);
-    if let (Some(root), Some((store, _))) = (&context.root, &made) {
-        prune(root, store, (&loaded.settings.log).into(), clock::now());
+    if let (Some(root), Some(_)) = (&context.root, &made)
+        && let Ok(store) = Store::open(root.join("outbox"))
+    {
+        let keep = Keep::of(&loaded.settings.log, &facts.start.id);
+        prune(root, &store, &keep, clock::now());
     }
 }
 
@@ -172,7 +175,11 @@ impl Again<'_> {
 /// none. How many there were.
 pub fn make_missing(context: &Context, root: &Path, tell: &mut Teller) -> u32 {
     let mut made = 0;
-    let entries = std::fs::read_dir(root.join("runs")).into_iter().flatten().flatten();
+    let runs = root.join("runs");
+    let Ok(folder) = std::fs::File::open(&runs) else { return 0 };
+    // One flush at a time: looking for an entry and making it are two steps.
+    let Ok(_lock) = nix::fcntl::Flock::lock(folder, nix::fcntl::FlockArg::LockExclusive) else { return 0 };
+    let entries = std::fs::read_dir(&runs).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path().join(FILE)) {
         let record = std::fs::read(path).ok().and_then(|json| RunRecord::from_json(&json).ok());
         let Some(RunRecord { notice_due: true, overrides, phase: Phase::Ended(facts), .. }) = record else {
@@ -207,7 +214,8 @@ fn entry(
     picture: &Picture,
     held: Option<HeldReason>,
 ) -> Entry {
-    let unique = format!("{}.{}", facts.start.id, ids::random_hex(8));
+    // The same whoever makes it and however often, so that a double would be known for one.
+    let unique = facts.start.id.to_string();
     let domain = settings.accounts.first().and_then(|account| account.address.rsplit_once('@'));
     let Overrides { to, cc, bcc, from_name, account, .. } = context.overrides.clone();
     Entry {

@@ -43,7 +43,20 @@ pub fn run(action: &OutboxAction, ui: &Ui) -> Result<Exit> {
 /// not be written.
 fn stores() -> Result<Vec<Store>> {
     let places = paths::existing_state_roots().into_iter().map(|root| root.join("outbox"));
-    places.filter(|place| place.is_dir()).map(Store::open).collect()
+    let (mut open, mut first_error) = (Vec::new(), None);
+    for place in places.filter(|place| place.is_dir()) {
+        match Store::open(place) {
+            Ok(store) => open.push(store),
+            // A place that became read-only must not hide what was kept elsewhere for that reason.
+            Err(error) => {
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    match first_error {
+        Some(error) if open.is_empty() => Err(error),
+        _ => Ok(open),
+    }
 }
 
 fn flush(context: &Context, which: Which, ui: &Ui) -> Result<Exit> {
@@ -64,7 +77,12 @@ fn flush(context: &Context, which: Which, ui: &Ui) -> Result<Exit> {
     }
     let mut total = Tally::default();
     for store in stores()? {
-        store.release(which)?;
+        let mut unreadable = 0;
+        if let Err(error) = store.release(which) {
+            // One that can't be read is told, and keeps nothing else back.
+            ui.error(&error);
+            unreadable = 1;
+        }
         let waiting = store.list(Folder::Held)?.len();
         if waiting > 0 {
             ui.note(&format!(
@@ -75,7 +93,7 @@ fn flush(context: &Context, which: Which, ui: &Ui) -> Result<Exit> {
         total.sent += tally.sent;
         total.kept += tally.kept;
         total.failed += tally.failed;
-        total.left += tally.left;
+        total.left += tally.left + unreadable;
     }
     let Tally { sent, kept, failed, left } = total;
     if sent + kept + failed + left == 0 {

@@ -9,25 +9,28 @@ use jiff::Timestamp;
 
 use crate::config::LogSettings;
 use crate::outbox::{entry::Folder, store::Store};
+use crate::run::facts::RunId;
 use crate::run::record::{FILE, Phase, RunRecord};
 
 /// What may go.
-#[derive(Debug, Clone, Copy)]
-pub struct Keep {
+#[derive(Debug)]
+pub struct Keep<'a> {
     pub age: Duration,
     /// Bytes of runs together.
     pub size: u64,
+    /// The run whose mail has just told where its log lies: it stays, however large.
+    pub newest: &'a RunId,
 }
 
-impl From<&LogSettings> for Keep {
-    fn from(log: &LogSettings) -> Self {
-        Self { age: log.keep, size: log.keep_size }
+impl<'a> Keep<'a> {
+    pub fn of(log: &LogSettings, newest: &'a RunId) -> Self {
+        Self { age: log.keep, size: log.keep_size, newest }
     }
 }
 
 /// Removes, oldest first, what is beyond `keep`: runs that have ended and whose mail isn't waiting,
 /// and receipts. What can't be read or removed stays: tidying up is never worth an error.
-pub fn prune(root: &Path, store: &Store, keep: Keep, now: Timestamp) {
+pub fn prune(root: &Path, store: &Store, keep: &Keep<'_>, now: Timestamp) {
     let Some(waiting) = waiting_runs(store) else { return };
     let mut total = 0;
     for run in newest_first(&root.join("runs")) {
@@ -35,7 +38,7 @@ pub fn prune(root: &Path, store: &Store, keep: Keep, now: Timestamp) {
         total += size;
         let Some((id, ended)) = ended(&run) else { continue };
         let surplus = age(ended, now) > keep.age || total > keep.size;
-        if surplus && !waiting.contains(&id) && std::fs::remove_dir_all(&run).is_ok() {
+        if surplus && id != keep.newest.0 && !waiting.contains(&id) && std::fs::remove_dir_all(&run).is_ok() {
             total -= size;
         }
     }
@@ -89,7 +92,7 @@ fn ended(run: &Path) -> Option<(String, Timestamp)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::facts::{End, Origin, RunFacts, RunId, RunStart};
+    use crate::run::facts::{End, Origin, RunFacts, RunStart};
 
     fn make_run(root: &Path, id: &str, ended: Option<&str>, bytes: usize) {
         let folder = root.join("runs").join(id);
@@ -138,8 +141,9 @@ mod tests {
         make_run(dir.path(), "2-surplus", Some("2026-03-01T00:00:00Z"), 10_000);
         make_run(dir.path(), "3-new", Some("2026-03-01T00:00:00Z"), 10_000);
         make_run(dir.path(), "4-newest", Some("2026-03-01T00:00:00Z"), 10);
-        let keep = Keep { age: Duration::from_secs(30 * 86_400), size: 12_000 };
-        prune(dir.path(), &store, keep, "2026-03-02T00:00:00Z".parse().unwrap());
+        let newest = RunId("4-newest".into());
+        let keep = Keep { age: Duration::from_secs(30 * 86_400), size: 12_000, newest: &newest };
+        prune(dir.path(), &store, &keep, "2026-03-02T00:00:00Z".parse().unwrap());
         assert_eq!(left(dir.path()), ["4-newest", "3-new", "0-running"]);
     }
 }

@@ -423,5 +423,9 @@ fn lettre_cause(error: &lettre::transport::smtp::Error, tap: &TapHandle) -> Caus
         }
         source = inner.source();
     }
-    if tap.with(|tap| tap.eof) { Cause::Closed } else { Cause::Malformed { detail: error.to_string() } }
+    if tap.with(|tap| tap.eof) {
+        Cause::Closed
+    } else {
+        Cause::Malformed { detail: tap.with(|tap| tap.hide(&error.to_string())) }
+    }
 }

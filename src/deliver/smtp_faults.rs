@@ -258,6 +258,10 @@ fn a_reply_that_repeats_the_code_is_told_without_it() {
     let (_server, mut bench) = plain(on("AUTH", say(&format!("535 no: AUTH PLAIN {both}, {code}, sesame!"))));
     let reply = failed(&bench.attempt()).reply().unwrap().to_string();
     assert_eq!(reply, "535 no: AUTH PLAIN ***, ***, ***!");
+    // Nor when what it says is no reply at all.
+    let (_server, mut bench) = plain(on("AUTH", say(&format!("AUTH PLAIN {both} sesame"))));
+    let told = format!("{:?}", failed(&bench.attempt()));
+    assert!(told.contains("***") && !told.contains(&both) && !told.contains("sesame"), "{told}");
 }
 
 /// Catches: a second mechanism tried after a refusal, or `auth` of the account ignored.

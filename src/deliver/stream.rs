@@ -228,7 +228,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             if self.partial.ends_with(b"\n") {
                 let line = self.partial.trim_ascii_end();
                 let parsed = ReplyLine::parse(line).ok_or_else(|| {
-                    let shown: String = readable(line).chars().take(80).collect();
+                    let shown = self.tap.with(|tap| tap.hide(&readable(line)));
+                    let shown: String = shown.chars().take(80).collect();
                     io::Error::new(io::ErrorKind::InvalidData, format!("not an SMTP reply: {shown:?}"))
                 })?;
                 self.lines.push_back(parsed);

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
@@ -132,9 +133,10 @@ fn watch(
             events: libc::POLLIN,
             revents: 0,
         });
-        if process::poll(&mut fds, None).is_err() {
+        if process::poll(&mut fds, forwarder.timeout()).is_err() {
             continue;
         }
+        forwarder.tick();
         if fds[0].revents != 0 {
             forwarder.know(run.board.board().command.load(Ordering::Acquire));
             forwarder.handle_all(&run.pump.channels);
@@ -188,6 +190,9 @@ fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder) -> Result<(End, Maili
     Ok((ended.0, mailing))
 }
 
+/// A command that was told to go on with us is seen to do so within this.
+const GOES_ON_BY_ITSELF: Duration = Duration::from_millis(50);
+
 /// Passes on to the command what was sent to us alone.
 #[derive(Debug)]
 pub struct Forwarder {
@@ -198,11 +203,21 @@ pub struct Forwarder {
     supervisor: Option<Pid>,
     /// Signals that came before the command did.
     early: Vec<i32>,
+    /// We were told to go on while the command was stopped, then.
+    told_to_go_on: Option<Mark>,
 }
 
 impl Forwarder {
     pub fn new(signals: SignalFd) -> Self {
-        Self { signals, command: None, handle: None, stopped: false, supervisor: None, early: Vec::new() }
+        Self {
+            signals,
+            command: None,
+            handle: None,
+            stopped: false,
+            supervisor: None,
+            early: Vec::new(),
+            told_to_go_on: None,
+        }
     }
 
     pub fn fd(&self) -> i32 {
@@ -240,12 +255,29 @@ impl Forwarder {
     pub fn command_stopped(&mut self) {
         if self.command.is_some_and(process::is_stopped) {
             self.stopped = true;
+            self.told_to_go_on = None;
             best_effort(signals::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
         }
     }
 
     pub fn command_continued(&mut self) {
         self.stopped = false;
+        self.told_to_go_on = None;
+    }
+
+    /// How long the loop may sleep before [`Forwarder::tick`] has something to do.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.told_to_go_on.map(|since| GOES_ON_BY_ITSELF.saturating_sub(since.elapsed()))
+    }
+
+    /// Wakes the command when only we were told to go on.
+    pub fn tick(&mut self) {
+        if self.timeout().is_some_and(|left| left.is_zero()) {
+            self.told_to_go_on = None;
+            if self.stopped && self.command.is_some_and(process::is_stopped) {
+                self.pass_on(libc::SIGCONT);
+            }
+        }
     }
 
     /// Takes all signals that wait and passes on what is the command's.
@@ -278,9 +310,13 @@ impl Forwarder {
         }
         // What the command or the supervisor sent us is an answer to us, not for the command.
         let ours = [self.command, self.supervisor].iter().flatten().any(|pid| pid.as_raw() == sender);
-        // A shell's `fg` continues the whole group; only a stopped command needs ours.
-        let needless = signal == libc::SIGCONT && !self.stopped;
-        if from_kernel || ours || needless {
+        if from_kernel || ours {
+            return;
+        }
+        if signal == libc::SIGCONT {
+            // A shell's `fg` continues the whole group, the command too, and then ours would come
+            // late: the command may have been stopped again. Only if it stays stopped it needs us.
+            self.told_to_go_on = self.stopped.then(Mark::now);
             return;
         }
         self.pass_on(signal);

@@ -105,7 +105,12 @@ impl Pump {
                 self.spool(n);
                 Turn { moved: true, ..self.deliver(n) }
             }
-            Err(_) => Turn::default(),
+            Err(nix::errno::Errno::EINTR | nix::errno::Errno::EAGAIN) => Turn::default(),
+            // It will never give anything (a folder as stdin, a connection that was reset).
+            Err(_) => {
+                self.channels[n].source = None;
+                Turn { moved: true, reader_gone: None }
+            }
         }
     }
 

@@ -174,6 +174,10 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             None if !recorded => Some(RECORD_AFTER.saturating_sub(elapsed)),
             None => None,
         };
+        let timeout = match role {
+            Role::Front(forwarder) => forwarder.timeout().into_iter().chain(timeout).min(),
+            Role::Supervisor { .. } => timeout,
+        };
         let signal_fd = match role {
             Role::Supervisor { .. } => own_signals.as_ref().map_or(-1, AsRawFd::as_raw_fd),
             Role::Front(forwarder) => forwarder.fd(),
@@ -182,6 +186,9 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
         fds.extend(run.pump.interests());
         if process::poll(&mut fds, timeout).is_err() {
             continue;
+        }
+        if let Role::Front(forwarder) = role {
+            forwarder.tick();
         }
         if fds[0].revents != 0 {
             take_signals(run, role, own_signals.as_ref());

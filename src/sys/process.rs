@@ -120,6 +120,12 @@ pub struct Rusage {
 /// wait4(2) for one child, without blocking; None: nothing new. An end goes to `note` at once, since
 /// it can be asked for only once.
 pub fn check_child(pid: Pid, note: &EndNote) -> io::Result<Option<Change>> {
+    if let Some((status, usage)) = peek_end(pid) {
+        note.set(status, usage);
+        // Noted, so nothing is lost whoever is killed now; it need not stay a zombie.
+        best_effort(nix::sys::wait::waitpid(pid, None));
+        return Ok(Some(Change::Ended));
+    }
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     let flags = libc::WNOHANG | libc::WUNTRACED | libc::WCONTINUED;
@@ -138,14 +144,42 @@ pub fn check_child(pid: Pid, note: &EndNote) -> io::Result<Option<Change>> {
         return Ok(Some(Change::Continued));
     }
     // SAFETY: rusage is plain numbers; zeroed, then filled by the kernel.
-    let usage = unsafe { usage.assume_init() };
+    note.set(status, rusage(&unsafe { usage.assume_init() }));
+    Ok(Some(Change::Ended))
+}
+
+fn rusage(usage: &libc::rusage) -> Rusage {
     let time = |t: libc::timeval| {
         Duration::from_secs(u64::try_from(t.tv_sec).unwrap_or(0))
             + Duration::from_micros(u64::try_from(t.tv_usec).unwrap_or(0))
     };
     let peak_rss = u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024;
-    note.set(status, Rusage { user: time(usage.ru_utime), system: time(usage.ru_stime), peak_rss });
-    Ok(Some(Change::Ended))
+    Rusage { user: time(usage.ru_utime), system: time(usage.ru_stime), peak_rss }
+}
+
+/// How a child ended, as a wait status, without reaping it: the system call that libc's waitid(3)
+/// wraps also gives the resource usage, as a fifth argument (waitid(2), "C library/kernel
+/// differences"). None: it hasn't ended, or the kernel won't say.
+fn peek_end(pid: Pid) -> Option<(i32, Rusage)> {
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: both structs are plain data that the kernel fills; the fields read are those of SIGCHLD.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let mut usage: libc::rusage = std::mem::zeroed();
+        let call = libc::SYS_waitid;
+        if libc::syscall(call, libc::P_PID, pid.as_raw(), &raw mut info, flags, &raw mut usage) != 0
+            || info.si_pid() != pid.as_raw()
+        {
+            return None;
+        }
+        let status = match info.si_code {
+            libc::CLD_EXITED => (info.si_status() & 0xff) << 8,
+            libc::CLD_KILLED => info.si_status(),
+            libc::CLD_DUMPED => info.si_status() | 0x80,
+            _ => return None,
+        };
+        Some((status, rusage(&usage)))
+    }
 }
 
 /// A wait status in parts: the exit code, else the signal and whether it dumped core.
