@@ -205,7 +205,7 @@ def tree(front):
 fn the_supervisor_killed_after_the_commands_end() {
     let env = TestEnv::new();
     let script = r#"
-run = subprocess.Popen([ND, "-q", "--", "sh", "-c", "head -c 120000 /dev/zero; exit 3"], stdout=subprocess.PIPE)
+run = subprocess.Popen([ND, "-q", "--", "sh", "-c", "head -c 80000 /dev/zero; exit 3"], stdout=subprocess.PIPE)
 supervisor, command = tree(run.pid)
 until("the command has been waited for", lambda: state(command) is None)
 os.kill(supervisor, 9)
@@ -213,7 +213,7 @@ out = run.communicate(timeout=20)[0]
 print(run.returncode, len(out))
 "#;
     let none: [&str; 0] = [];
-    env.python(&format!("{PROCESSES}{script}"), none).stderr_is_free().run().assert_stdout("3 120000\n");
+    env.python(&format!("{PROCESSES}{script}"), none).stderr_is_free().run().assert_stdout("3 80000\n");
 }
 
 /// Catches: a front that stays stopped when somebody (a scheduler, `cpulimit`) stops and wakes the
