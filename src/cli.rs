@@ -16,7 +16,7 @@ use crate::run::wiring::PtyMode;
     name = "notify-done",
     version,
     override_usage = "notify-done [OPTIONS] -- COMMAND [ARG]...\n       make 2>&1 | notify-done pipe [OPTIONS]\n       notify-done preview | outbox | config-example",
-    after_help = "The exit status is the command's; 125: our own failure before it ran, 126: not executable, 127: not found.\nEach option is also a key of notify.toml or a variable (--min-duration: NOTIFY_DONE_MIN_DURATION).\n`notify-done config-example` prints a notify.toml with every key explained.",
+    after_help = "The exit status is the command's; 125: our own failure before it ran, 126: not executable, 127: not found.\nMost options are also a key of notify.toml and a variable (--min-duration: NOTIFY_DONE_MIN_DURATION).\n`notify-done config-example` prints a notify.toml with every key explained.",
     disable_help_subcommand = true,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,

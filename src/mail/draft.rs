@@ -111,7 +111,7 @@ fn checked_id(id: &str) -> Result<String> {
     match id.split_once('@') {
         Some((left, right)) if id.len() <= 250 && atom(left) && atom(right) => Ok(format!("<{id}>")),
         _ => Err(Error::new(Kind::Delivery, format!("{id:?} is no Message-ID"))
-            .hint("the entry in the outbox was changed by hand: drop it with `notify-done outbox drop`")),
+            .hint("the entry in the outbox was changed by hand: remove its folder")),
     }
 }
 
