@@ -185,6 +185,7 @@ pub fn make_missing(context: &Context, root: &Path, tell: &mut Teller) -> u32 {
         let Some(RunRecord { notice_due: true, overrides, phase: Phase::Ended(facts), .. }) = record else {
             continue;
         };
+        // In the future (the clock was set back): a mailer may be at it, the next flush will tell.
         let age = Duration::try_from(clock::now().duration_since(facts.ended)).unwrap_or_default();
         if age < MAILER_IS_AT_IT || kept_before(&facts).is_some() {
             continue;

@@ -28,8 +28,8 @@ impl<'a> Keep<'a> {
     }
 }
 
-/// Removes, oldest first, what is beyond `keep`: runs that have ended and whose mail isn't waiting,
-/// and receipts. What can't be read or removed stays: tidying up is never worth an error.
+/// Keeps the newest within `keep` and removes the rest: runs that have ended and whose mail isn't
+/// waiting, and receipts. What can't be read or removed stays: tidying up is never worth an error.
 pub fn prune(root: &Path, store: &Store, keep: &Keep<'_>, now: Timestamp) {
     let Some(waiting) = waiting_runs(store) else { return };
     let mut total = 0;
@@ -42,6 +42,7 @@ pub fn prune(root: &Path, store: &Store, keep: &Keep<'_>, now: Timestamp) {
             total -= size;
         }
     }
+    // Receipts that can't be listed stay: see above.
     for id in store.list(Folder::Sent).unwrap_or_default() {
         if store.load(Folder::Sent, &id).is_ok_and(|entry| age(entry.created, now) > keep.age)
             && store.forget(Folder::Sent, &id).is_err()
@@ -51,6 +52,7 @@ pub fn prune(root: &Path, store: &Store, keep: &Keep<'_>, now: Timestamp) {
     }
 }
 
+/// A time in the future (the clock was set back) counts as now: what it belongs to stays.
 fn age(then: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or_default()
 }
