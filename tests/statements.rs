@@ -1,4 +1,5 @@
 //! Holds `docs/transparency.md` and the tests together: every numbered statement is named by a test.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
