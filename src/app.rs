@@ -39,6 +39,10 @@ fn start() -> Exit {
             let ui = ui(&args.common);
             outcome(commands::preview::run(&args, &ui), &ui)
         }
+        Some(Sub::Runs(args)) => {
+            let ui = ui(args.action.common());
+            outcome(commands::runs::run(&args.action, &ui), &ui)
+        }
         Some(Sub::Outbox(args)) => {
             let (OutboxAction::List { common } | OutboxAction::Flush { common, .. }) = &args.action;
             let ui = ui(common);
@@ -78,7 +82,7 @@ fn refuse(error: &clap::Error) -> Exit {
     }
     let args: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let subcommand =
-        args.iter().any(|a| ["pipe", "preview", "outbox", "config-example"].contains(&a.as_str()))
+        args.iter().any(|a| ["pipe", "preview", "runs", "outbox", "config-example"].contains(&a.as_str()))
             && !args.iter().any(|a| a == "--");
     match meant(error, &args) {
         Some(better) => ui.error(&better),

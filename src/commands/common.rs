@@ -234,13 +234,3 @@ pub fn unusable(loaded: &Loaded) -> Vec<String> {
         .map(|d| format!("{}: {}", d.place, d.message))
         .collect()
 }
-
-/// The folder of the last run that has a record.
-pub fn last_run(roots: &[PathBuf]) -> Option<PathBuf> {
-    let folders =
-        roots.iter().filter_map(|root| std::fs::read_dir(root.join("runs")).ok()).flatten().flatten();
-    let mut runs: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
-    // Ids sort by time.
-    runs.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
-    runs.into_iter().find(|folder| folder.join(crate::run::record::FILE).is_file())
-}

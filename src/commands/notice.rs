@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::common::{self, Context};
 use super::prune::{Keep, prune};
-use super::words;
+use super::{missing, words};
 use crate::config::{Attach, Loaded, Overrides, Settings};
 use crate::deliver::job::Limits;
 use crate::error::{Error, Kind, Result};
@@ -21,18 +21,16 @@ use crate::render::i18n::Lang;
 use crate::render::{Rendered, render, terminal};
 use crate::report::build::{Input, build};
 use crate::report::model::Report;
+use crate::run::alive;
 use crate::run::facts::RunFacts;
 use crate::run::mailer::{Link, Teller, Word, fork_mailer};
 use crate::run::record::{FILE, Phase, RunRecord};
 use crate::spool::reader::tail;
 use crate::sys::fs::{Durability, replace};
-use crate::sys::{best_effort, clock, fds, paths};
+use crate::sys::{clock, fds, paths};
 
 /// With no account to ask, a mail is made for the smallest of the usual limits (NetEase's).
 const MAX_MESSAGE: u64 = 50_000_000;
-
-/// Younger runs may still have a mailer at work.
-const MAILER_IS_AT_IT: Duration = Duration::from_secs(60);
 
 /// A run as it will be seen.
 #[derive(Debug)]
@@ -83,6 +81,7 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
         send_first(store, &entry_id(facts), &loaded.settings, (lang, teller));
     }
     teller.say(&Word::Done);
+    missing::make_and_send(context);
     if let (Some(root), Some(_)) = (&context.root, &made)
         && let Ok(store) = Store::open(root.join("outbox"))
     {
@@ -92,7 +91,7 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
 }
 
 /// Makes the notice and keeps it; None: it could not be kept, which has been told.
-fn make(
+pub(super) fn make(
     context: &Context,
     facts: &RunFacts,
     loaded: &Loaded,
@@ -113,7 +112,9 @@ fn make(
             return None;
         }
     };
-    note_kept(context, facts);
+    if let Some(root) = &context.root {
+        note_kept(root, facts, &context.overrides);
+    }
     if let Some(error) = why_less {
         teller.say(&Word::Trouble(words::kept_with_less(&with_hints(&error), lang)));
     }
@@ -130,12 +131,12 @@ fn make(
 }
 
 /// The notice of a run bears the run's id.
-fn entry_id(facts: &RunFacts) -> EntryId {
+pub(super) fn entry_id(facts: &RunFacts) -> EntryId {
     EntryId::parse(facts.start.id.0.clone()).expect("our ids are letters, digits and `-`")
 }
 
 /// Where the notice of this run lies already, whatever has become of it.
-fn kept_before(facts: &RunFacts) -> Option<Store> {
+pub(super) fn kept_before(facts: &RunFacts) -> Option<Store> {
     let id = entry_id(facts);
     let places = paths::existing_state_roots().into_iter().map(|root| root.join("outbox"));
     let stores = places.filter(|place| place.is_dir()).filter_map(|place| Store::open(place).ok());
@@ -143,13 +144,16 @@ fn kept_before(facts: &RunFacts) -> Option<Store> {
 }
 
 /// From here on the outbox answers for it.
-fn note_kept(context: &Context, facts: &RunFacts) {
-    if let Some(root) = &context.root {
-        let path = root.join("runs").join(&facts.start.id.0).join(FILE);
-        let record = RunRecord::ended(facts, &context.overrides, false).to_json();
-        // If it can't be written, the entry is found by its id.
-        best_effort(replace(&path, &record, Durability::Atomic));
+pub(super) fn note_kept(root: &Path, facts: &RunFacts, overrides: &Overrides) {
+    let folder = root.join("runs").join(&facts.start.id.0);
+    let path = folder.join(FILE);
+    let before = std::fs::read(&path).ok().and_then(|json| RunRecord::from_json(&json).ok());
+    let underway = before.and_then(|record| record.underway);
+    let record = RunRecord { underway, ..RunRecord::ended(facts, overrides, false) };
+    if replace(&path, &record.to_json(), Durability::Atomic).is_ok() {
+        alive::settle(&folder);
     }
+    // If it can't be written, the entry is found by its id.
 }
 
 /// A second mailer for a run whose first one was killed.
@@ -169,33 +173,6 @@ impl Again<'_> {
         fork_mailer(&mut job, &facts, &tell).ok()?;
         Some(Link::new(hear))
     }
-}
-
-/// Makes the notices that nobody lived to make: runs that ended a while ago, wanted one, and have
-/// none. How many there were.
-pub fn make_missing(context: &Context, root: &Path, tell: &mut Teller) -> u32 {
-    let mut made = 0;
-    let runs = root.join("runs");
-    let Ok(folder) = std::fs::File::open(&runs) else { return 0 };
-    // One flush at a time: looking for an entry and making it are two steps.
-    let Ok(_lock) = nix::fcntl::Flock::lock(folder, nix::fcntl::FlockArg::LockExclusive) else { return 0 };
-    let entries = std::fs::read_dir(&runs).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path().join(FILE)) {
-        let record = std::fs::read(path).ok().and_then(|json| RunRecord::from_json(&json).ok());
-        let Some(RunRecord { notice_due: true, overrides, phase: Phase::Ended(facts), .. }) = record else {
-            continue;
-        };
-        // In the future (the clock was set back): a mailer may be at it, the next flush will tell.
-        let age = Duration::try_from(clock::now().duration_since(facts.ended)).unwrap_or_default();
-        if age < MAILER_IS_AT_IT || kept_before(&facts).is_some() {
-            continue;
-        }
-        let context = context.for_run(overrides, root);
-        let loaded = context.load();
-        let lang = context.lang(&loaded.settings);
-        made += u32::from(make(&context, &facts, &loaded, (lang, tell)).is_some());
-    }
-    made
 }
 
 fn with_hints(error: &Error) -> String {
@@ -302,7 +279,12 @@ fn keep_in(root: &Path, picture: &Picture, entry: &Entry) -> Result<Store> {
     Ok(store)
 }
 
-fn send_first(store: &Store, id: &EntryId, settings: &Settings, (lang, teller): (Lang, &mut Teller)) {
+pub(super) fn send_first(
+    store: &Store,
+    id: &EntryId,
+    settings: &Settings,
+    (lang, teller): (Lang, &mut Teller),
+) {
     let limits = Limits::default();
     let plan = Plan {
         pick: Pick::Only(id.clone()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::common::{self, Context};
-use super::notice;
+use super::missing::{self, Patience};
 use super::words;
 use crate::cli::OutboxAction;
 use crate::config::read_secret::read_secret;
@@ -72,9 +72,7 @@ fn flush(context: &Context, which: Which, ui: &Ui) -> Result<Exit> {
         return Err(Error::new(Kind::Config, "nothing was sent: no mailbox is set up")
             .hint(words::set_up(expected, lang)));
     }
-    for root in paths::existing_state_roots() {
-        notice::make_missing(context, &root, &mut Teller::silent());
-    }
+    missing::make(context, Patience::Wait, &mut Teller::silent());
     let mut total = Tally::default();
     for store in stores()? {
         let mut unreadable = 0;

@@ -9,8 +9,11 @@ use jiff::Timestamp;
 
 use crate::config::LogSettings;
 use crate::outbox::{entry::Folder, store::Store};
+use crate::run::alive;
 use crate::run::facts::RunId;
+use crate::run::life::LockSeen;
 use crate::run::record::{FILE, Phase, RunRecord};
+use crate::sys::clock;
 
 /// What may go.
 #[derive(Debug)]
@@ -36,7 +39,12 @@ pub fn prune(root: &Path, store: &Store, keep: &Keep<'_>, now: Timestamp) {
     for run in newest_first(&root.join("runs")) {
         let size = size_of(&run);
         total += size;
-        let Some((id, ended)) = ended(&run) else { continue };
+        let Some((id, ended)) = ended(&run) else {
+            if never_began(&run) && std::fs::remove_dir_all(&run).is_ok() {
+                total -= size;
+            }
+            continue;
+        };
         let surplus = age(ended, now) > keep.age || total > keep.size;
         if surplus && id != keep.newest.0 && !waiting.contains(&id) && std::fs::remove_dir_all(&run).is_ok() {
             total -= size;
@@ -91,6 +99,19 @@ fn ended(run: &Path) -> Option<(String, Timestamp)> {
     }
 }
 
+/// A run that was killed before it was on record, half a second after its start, or that never came
+/// to be. A day is more than any clock is off.
+fn never_began(run: &Path) -> bool {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let old = |meta: std::fs::Metadata| {
+        let age = meta.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
+        age.is_some_and(|at| self::age(at, clock::now()) > DAY)
+    };
+    !run.join(FILE).exists()
+        && alive::lock_seen(run) == LockSeen::Free
+        && std::fs::metadata(run.join(alive::LOCK)).is_ok_and(old)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,21 +131,19 @@ mod tests {
             cwd: "/".into(),
             started: "2026-01-01T00:00:00Z".parse().unwrap(),
         };
-        let record = match ended {
-            None => RunRecord::running(&start, &Default::default()),
-            Some(at) => RunRecord::ended(
-                &RunFacts {
-                    start,
-                    ended: at.parse().unwrap(),
-                    duration: Duration::ZERO,
-                    end: End::Unknown,
-                    usage: None,
-                    log: Vec::new(),
-                },
-                &Default::default(),
-                false,
-            ),
+        let facts = RunFacts {
+            start: start.clone(),
+            ended: ended.unwrap_or("2026-01-01T00:00:00Z").parse().unwrap(),
+            duration: Duration::ZERO,
+            end: End::Unknown,
+            usage: None,
+            out_of_memory: None,
+            log: Vec::new(),
         };
+        let mut record = RunRecord::ended(&facts, &Default::default(), false);
+        if ended.is_none() {
+            record.phase = Phase::Running(start);
+        }
         std::fs::write(folder.join(FILE), record.to_json()).unwrap();
         std::fs::write(folder.join("log"), vec![b'x'; bytes]).unwrap();
     }
@@ -145,7 +164,20 @@ mod tests {
         make_run(dir.path(), "4-newest", Some("2026-03-01T00:00:00Z"), 10);
         let newest = RunId("4-newest".into());
         let keep = Keep { age: Duration::from_secs(30 * 86_400), size: 12_000, newest: &newest };
+        let lock = |id: &str, at: Option<std::time::SystemTime>| {
+            let folder = dir.path().join("runs").join(id);
+            std::fs::create_dir_all(&folder).unwrap();
+            let file = crate::sys::fs::create_private(&folder.join(alive::LOCK)).unwrap();
+            at.map_or(Ok(()), |at| file.set_modified(at)).unwrap();
+            file
+        };
+        let long_ago = Some(std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        lock("5-never-began", long_ago);
+        lock("6-just-beginning", None);
+        let taken = lock("7-clock-was-wrong", long_ago);
+        taken.try_lock().unwrap();
         prune(dir.path(), &store, &keep, "2026-03-02T00:00:00Z".parse().unwrap());
-        assert_eq!(left(dir.path()), ["4-newest", "3-new", "0-running"]);
+        let expected = ["7-clock-was-wrong", "6-just-beginning", "4-newest", "3-new", "0-running"];
+        assert_eq!(left(dir.path()), expected);
     }
 }

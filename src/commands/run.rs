@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::common::{self, Context};
-use super::{notice, words};
+use super::{missing, notice, words};
 use crate::cli::RunArgs;
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
@@ -40,7 +40,16 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let overrides = context.overrides.clone();
     let again = notice::Again { context: &context, folder: folder.clone() };
-    let request = Request { start, image: &image, pty: args.pty.into(), folder, policy, overrides };
+    let for_others = || missing::make_and_send(&context);
+    let request = Request {
+        start,
+        image: &image,
+        pty: args.pty.into(),
+        folder,
+        policy,
+        overrides,
+        for_others: &for_others,
+    };
     let ended = match front::run(request, &mut job) {
         Ok(ended) => ended,
         Err(error) => {

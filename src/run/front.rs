@@ -11,6 +11,7 @@ use nix::sys::signal::SigSet;
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::Pid;
 
+use super::alive::Pulse;
 use super::facts::{End, RunStart};
 use super::link::{self, Message};
 use super::mailer::{Job, Link, Policy, Teller, Word};
@@ -27,7 +28,6 @@ use crate::sys::signals::{self, PidFd, SignalState};
 use crate::sys::{best_effort, fds};
 
 /// What a run needs to know beforehand.
-#[derive(Debug)]
 pub struct Request<'a> {
     pub start: RunStart,
     pub image: &'a ExecImage,
@@ -37,6 +37,8 @@ pub struct Request<'a> {
     pub policy: Policy,
     /// What flags and environment asked for, for the record.
     pub overrides: Overrides,
+    /// What is left to be done for other runs, once this one is on record; in a process of its own.
+    pub for_others: &'a dyn Fn(),
 }
 
 /// How the front's part of the run ended.
@@ -55,7 +57,7 @@ pub struct Ended {
 /// # Errors
 /// `Setup` when processes or pipes can't be had: no command ran, and the signals are as they were,
 /// so that the caller can still exec it in our place.
-pub fn run<'a>(request: Request<'_>, job: &'a mut Job<'a>) -> Result<Ended> {
+pub fn run<'a>(request: Request<'a>, job: &'a mut Job<'a>) -> Result<Ended> {
     let watched = signals::watched_set();
     let signals = SignalState::take_over(&watched).map_err(|e| setup("block signals", &e))?;
     if nix::sys::prctl::set_child_subreaper(true).is_err() {
@@ -71,11 +73,11 @@ pub fn run<'a>(request: Request<'_>, job: &'a mut Job<'a>) -> Result<Ended> {
 }
 
 fn run_with<'a>(
-    request: Request<'_>,
+    request: Request<'a>,
     job: &'a mut Job<'a>,
     (signals, watched): (SignalState, &SigSet),
 ) -> Result<Ended> {
-    let Request { start, image, pty, folder, policy, overrides } = request;
+    let Request { start, image, pty, folder, policy, overrides, for_others } = request;
     let clock = Mark::now();
     let signal_fd = SignalFd::with_flags(watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|e| setup("watch signals", &e.into()))?;
@@ -91,7 +93,23 @@ fn run_with<'a>(
     let (words_in, words_out) = fds::pipe().map_err(|e| setup("open a pipe", &e))?;
     let pump = Pump::new(channels, spool, board.board());
     let words = Some(words_out);
-    let mut run = Run { start, clock, folder, board, signals, pump, wiring, policy, overrides, job, words };
+    let pulse = Pulse::begin(folder.as_deref(), clock, policy.min_duration);
+    let mut run = Run {
+        start,
+        clock,
+        folder,
+        board,
+        signals,
+        pump,
+        wiring,
+        policy,
+        overrides,
+        job,
+        words,
+        pulse,
+        memory: None,
+        for_others,
+    };
     let supervisor = match process::fork().map_err(|e| setup("fork", &e))? {
         Fork::Child => {
             drop(ours);

@@ -17,14 +17,22 @@
 //!   threads and TLS exist only here.
 //! * **H** goes on passing output while a grandchild holds the pipe, so that F can end.
 //!
+//! F and S hold the lock of the run's folder ([`alive`]): when both are gone, the next start, or
+//! `outbox flush`, finds the run dead ([`life`]) and makes its notice ([`interrupted`]).
+//!
 //! If S were C's child or C were in a session of its own, Ctrl-C, Ctrl-Z, `/dev/tty` and the
 //! shell's `time` would change. F waits for S, so that `time` counts C's CPU.
 
+pub mod alive;
 pub mod facts;
 pub mod front;
+pub mod interrupted;
+pub mod life;
 pub mod link;
 pub mod mailer;
+pub mod oom;
 pub mod piped;
+pub mod policy;
 pub mod pump;
 pub mod record;
 pub mod supervisor;

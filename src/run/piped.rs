@@ -3,15 +3,16 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use super::alive::{self, Pulse};
 use super::facts::{End, Holds, LogPart, PartTrouble, RunFacts, RunStart};
 use super::front::{Ended, Forwarder};
 use super::mailer::{Job, Link, Policy, Teller, Word, fork_mailer};
 use super::pump::Pump;
-use super::record::{FILE, RunRecord};
+use super::record::{FILE, LogSource, RunRecord, Underway};
 use super::wiring::Channel;
 use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
@@ -49,15 +50,17 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
     let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|e| failed("watch signals", e.into()))?;
     let spool = request.folder.as_deref().and_then(|folder| SpoolWriter::create(folder, clock).ok());
+    let mut pulse = Pulse::begin(request.folder.as_deref(), clock, request.policy.min_duration);
     if let Some(folder) = &request.folder {
-        let record = RunRecord::running(&request.start, request.overrides).to_json();
+        let underway = underway(folder, &pulse, request.policy);
+        let record = RunRecord::running(&request.start, request.overrides, underway).to_json();
         // A full disk is told when the mail is made.
         best_effort(replace(&folder.join(FILE), &record, Durability::Atomic));
     }
     let board = SharedBoard::new().map_err(|e| failed("share memory", e))?;
     let channel = channel().map_err(|e| failed("read standard input", e))?;
     let mut pump = Pump::new(vec![channel], spool, board.board());
-    pass(&mut pump, &signals);
+    pass(&mut pump, &mut pulse, &signals);
 
     let log = request.folder.as_deref().zip(pump.spool.as_ref()).map(|(folder, spool)| {
         let gap = spool.gap();
@@ -71,12 +74,15 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
         duration: clock.elapsed(),
         end: (request.status)(),
         usage: None,
+        out_of_memory: None,
         log: log.into_iter().collect(),
     };
     let due = request.policy.wants(facts.end, facts.duration);
     if let Some(folder) = &request.folder {
         let record = RunRecord::ended(&facts, request.overrides, due).to_json();
-        best_effort(replace(&folder.join(FILE), &record, Durability::Atomic));
+        if replace(&folder.join(FILE), &record, Durability::Atomic).is_ok() && !due {
+            alive::settle(folder);
+        }
     }
     drop(pump);
     let mailer = if due { Some(start_mailer(job, &facts)?) } else { None };
@@ -103,12 +109,19 @@ fn channel() -> io::Result<Channel> {
     Ok(Channel { origin: Origin::Merged, source: Some(source), sink, terminal: false, one_reader })
 }
 
-fn pass(pump: &mut Pump, signals: &SignalFd) {
+/// One process is front and supervisor in one.
+fn underway(folder: &Path, pulse: &Pulse, policy: Policy) -> Underway {
+    let log = LogSource { path: folder.join("log"), holds: Holds::Both, start: 0, inode: None };
+    Underway { owner: pulse.owner(nix::unistd::getpid(), None), policy, log: vec![log] }
+}
+
+fn pass(pump: &mut Pump, pulse: &mut Pulse, signals: &SignalFd) {
     let mut asked = 0;
     while !pump.finished() {
         let mut fds = vec![libc::pollfd { fd: signals.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
         fds.extend(pump.interests());
-        if process::poll(&mut fds, None).is_err() {
+        pulse.beat();
+        if process::poll(&mut fds, Some(pulse.due())).is_err() {
             continue;
         }
         while let Ok(Some(info)) = signals.read_signal() {

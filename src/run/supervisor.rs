@@ -11,12 +11,14 @@ use nix::errno::Errno;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
+use super::alive::{self, Pulse};
 use super::facts::{End, Holds, LogPart, PartTrouble, RunFacts, RunStart, Usage};
 use super::front::Forwarder;
 use super::link::{self, Message};
 use super::mailer::{self, Job, Policy};
+use super::oom;
 use super::pump::Pump;
-use super::record::{FILE, RunRecord};
+use super::record::{FILE, LogSource, RunRecord, Underway};
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::config::Overrides;
 use crate::spool::writer::SpoolWriter;
@@ -49,6 +51,11 @@ pub struct Run<'a> {
     pub job: &'a mut Job<'a>,
     /// The mailer's words to the front.
     pub words: Option<OwnedFd>,
+    pub pulse: Pulse,
+    /// Told apart from the end's: what the kernel had counted before.
+    pub memory: Option<oom::Watch>,
+    /// What is left to be done for others, once this run is on record.
+    pub for_others: &'a dyn Fn(),
 }
 
 /// Who runs the code.
@@ -78,7 +85,8 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
         }
         Ok(Start::Running) => {
             link::tell(front.as_fd(), Message::Started);
-            keep_only(&run, &[front.as_raw_fd()]);
+            run.memory = oom::Watch::begin();
+            keep_only(&run, &[front.as_raw_fd(), run.pulse.fd()]);
             see_through(&mut run, &mut Role::Supervisor { front, pid })
         }
         Ok(Start::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
@@ -174,6 +182,8 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             None if !recorded => Some(RECORD_AFTER.saturating_sub(elapsed)),
             None => None,
         };
+        run.pulse.beat();
+        let timeout = timeout.into_iter().chain([run.pulse.due()]).min();
         let timeout = match role {
             Role::Front(forwarder) => forwarder.timeout().into_iter().chain(timeout).min(),
             Role::Supervisor { .. } => timeout,
@@ -259,16 +269,24 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
 }
 
 /// Syncing may take long, and must not hold the output up: a process of its own does it, which
-/// holds nothing that a reader could wait for.
+/// holds nothing that a reader could wait for. It then looks after the runs that nobody lived to see
+/// the end of, which may take it longer: no run waits for that.
 fn record_durably(run: &Run<'_>) {
     let Some(folder) = &run.folder else { return };
+    let supervisor = nix::unistd::getpid();
     // Without a process to spare there is no early record: the end's own follows.
     if let Ok(Fork::Child) = process::fork() {
         fds::detach_standard(&[0, 1, 2]);
+        let command = Pid::from_raw(run.board.board().command.load(Ordering::Acquire));
+        let owner = run.pulse.owner(supervisor, Some(command));
+        let underway = Underway { owner, policy: run.policy, log: log_sources(run) };
         fds::close_all_but(&[]);
+        let record = RunRecord::running(&run.start, &run.overrides, underway);
         // The end may be on record before this is through: that one stays.
-        let written =
-            create_synced(&folder.join(FILE), &RunRecord::running(&run.start, &run.overrides).to_json());
+        let written = create_synced(&folder.join(FILE), &record.to_json());
+        run.pulse.sign();
+        mailer::step_aside();
+        (run.for_others)();
         process::leave(i32::from(written.is_err()))
     }
 }
@@ -290,13 +308,17 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
         duration: run.clock.elapsed(),
         end,
         usage,
+        out_of_memory: run.memory.as_ref().and_then(oom::Watch::end),
         log: log_parts(run),
     };
     let due = run.policy.wants(end, facts.duration);
     if let Some(folder) = &run.folder {
         let record = RunRecord::ended(&facts, &run.overrides, due).to_json();
         // A full disk is told by the mailer, which has the facts in memory.
-        best_effort(replace(&folder.join(FILE), &record, Durability::Atomic));
+        let recorded = replace(&folder.join(FILE), &record, Durability::Atomic);
+        if recorded.is_ok() && !due {
+            alive::settle(folder);
+        }
     }
     let mut mailing = Mailing::NotDue;
     if due && let Some(words) = &run.words {
@@ -335,6 +357,18 @@ fn hold_on(run: &mut Run<'_>, front: Option<&OwnedFd>) {
         run.pump.turn_all(&fds, &mut |_| {});
     }
     process::leave(0)
+}
+
+/// Where the log is growing.
+fn log_sources(run: &Run<'_>) -> Vec<LogSource> {
+    let mut sources: Vec<LogSource> = run.wiring.own_files.iter().map(OwnFile::source).collect();
+    if let (Some(holds), Some(folder), Some(_)) =
+        (spool_holds(&run.pump.channels), &run.folder, &run.pump.spool)
+    {
+        sources.push(LogSource { path: folder.join("log"), holds, start: 0, inode: None });
+    }
+    sources.sort_by_key(|source| source.holds == Holds::Stderr);
+    sources
 }
 
 fn log_parts(run: &Run<'_>) -> Vec<LogPart> {

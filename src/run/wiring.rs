@@ -22,6 +22,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use super::facts::{Holds, LogPart, PartTrouble};
+use super::record::LogSource;
 use crate::spool::index::Origin;
 use crate::sys::fds::{self, Kind, Sink};
 use crate::sys::fs::open_regular;
@@ -191,6 +192,12 @@ impl OwnFile {
 
     pub fn fd(&self) -> RawFd {
         self.reader.as_raw_fd()
+    }
+
+    /// Where the log is growing, for who must tell without us.
+    pub fn source(&self) -> LogSource {
+        let inode = self.reader.metadata().map_or(0, |meta| meta.ino());
+        LogSource { path: self.path.clone(), holds: self.holds, start: self.start, inode: Some(inode) }
     }
 
     /// The part of the log that it is, once the command has ended.

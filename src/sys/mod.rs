@@ -7,6 +7,7 @@ pub mod fs;
 pub mod host;
 pub mod ids;
 pub mod inherited;
+pub mod machine;
 pub mod paths;
 pub mod process;
 pub mod shared;

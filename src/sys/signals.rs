@@ -193,4 +193,11 @@ impl PidFd {
             _ => Err(io::Error::last_os_error()),
         }
     }
+
+    /// Waits up to `within` for its end: pidfd_open(2), "poll". Being interrupted counts as a wait.
+    pub fn has_ended(&self, within: std::time::Duration) -> bool {
+        use std::os::fd::AsRawFd;
+        let mut fds = [libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+        super::process::poll(&mut fds, Some(within)).is_ok() && fds[0].revents != 0
+    }
 }
