@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nix::unistd::Pid;
+
 use super::find::{self, State, View};
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
@@ -9,11 +11,13 @@ use crate::run::alive::{here, still_runs};
 use crate::run::life::Process;
 use crate::sys::best_effort;
 use crate::sys::clock::Mark;
-use crate::sys::signals::PidFd;
+use crate::sys::signals::{self, PidFd};
 use crate::ui::Ui;
 
 /// What was killed can't refuse; it may take a moment in the kernel.
 const DIES: Duration = Duration::from_secs(10);
+/// How often a process that can't be waited for is looked at.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Sends TERM to the command and waits up to `timeout` for its end; with `kill`, KILL after that.
 /// Its notice comes as ever.
@@ -31,15 +35,15 @@ pub fn run(id: Option<&str>, (kill, timeout): (bool, Duration), ui: &Ui) -> Resu
         Error::new(Kind::Setup, format!("can't signal process {} of run {}", command.pid, view.id()))
             .because(e)
     };
-    let handle = PidFd::open(nix::unistd::Pid::from_raw(command.pid)).map_err(cannot)?;
-    // By descriptor, and looked at again behind it: never a stranger that got the number.
+    let target = Target::of(command);
+    // Looked at again behind the descriptor: never a stranger that got the number.
     if !still_runs(command) {
         return Err(ended(&view));
     }
-    handle.send(libc::SIGTERM).map_err(cannot)?;
+    target.send(libc::SIGTERM).map_err(cannot)?;
     // One that is stopped takes TERM only when it goes on.
-    best_effort(handle.send(libc::SIGCONT));
-    if ends_within(&handle, timeout) {
+    best_effort(target.send(libc::SIGCONT));
+    if target.ends_within(timeout) {
         return Ok(told(&view, "has ended", ui));
     }
     if !kill {
@@ -50,8 +54,8 @@ pub fn run(id: Option<&str>, (kill, timeout): (bool, Duration), ui: &Ui) -> Resu
             .because(format!("it was asked to end {asked} ago"))
             .hint(hint));
     }
-    best_effort(handle.send(libc::SIGKILL));
-    if ends_within(&handle, DIES) {
+    best_effort(target.send(libc::SIGKILL));
+    if target.ends_within(DIES) {
         return Ok(told(&view, "was killed", ui));
     }
     Err(Error::new(Kind::Setup, format!("process {} was killed and is still there", command.pid))
@@ -63,16 +67,39 @@ fn told(view: &View, what: &str, ui: &Ui) -> Exit {
     Exit::Code(exit::DONE)
 }
 
-fn ends_within(handle: &PidFd, timeout: Duration) -> bool {
-    let since = Mark::now();
-    loop {
-        let left = timeout.saturating_sub(since.elapsed());
-        if handle.has_ended(left) {
-            return true;
+/// The command, by descriptor where the kernel has those (Linux 5.3, no sandbox that refuses unknown
+/// calls), else by its number and the time of its start.
+struct Target {
+    process: Process,
+    handle: Option<PidFd>,
+}
+
+impl Target {
+    fn of(process: Process) -> Self {
+        Self { process, handle: PidFd::open(Pid::from_raw(process.pid)).ok() }
+    }
+
+    fn send(&self, signal: i32) -> std::io::Result<()> {
+        match &self.handle {
+            Some(handle) => handle.send(signal),
+            None => signals::send_signal(Pid::from_raw(self.process.pid), signal),
         }
-        if left.is_zero() {
-            return false;
+    }
+
+    fn ends_within(&self, timeout: Duration) -> bool {
+        let since = Mark::now();
+        while still_runs(self.process) {
+            let left = timeout.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            match &self.handle {
+                Some(handle) if handle.has_ended(left) => return true,
+                Some(_) => {}
+                None => std::thread::sleep(left.min(LOOK)),
+            }
         }
+        true
     }
 }
 

@@ -53,7 +53,7 @@ impl Pulse {
 
     /// The lock's descriptor, for a process that closes all others; -1: there is none.
     pub fn fd(&self) -> RawFd {
-        self.file.as_ref().map_or(-1, |file| file.as_raw_fd())
+        self.file.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
     /// How long until the next sign of life.

@@ -11,19 +11,19 @@ use crate::support::parse::{self, ParsedMail};
 use crate::support::smtp::{Script, ScriptedServer, TlsMode};
 use crate::support::wait::{Gate, wait_until};
 
-const LONG: Duration = Duration::from_secs(30);
+pub const LONG: Duration = Duration::from_secs(30);
 
-struct Scene {
-    env: TestEnv,
-    server: ScriptedServer,
-    gate: Gate,
+pub struct Scene {
+    pub env: TestEnv,
+    pub server: ScriptedServer,
+    pub gate: Gate,
 }
 
 /// What a run of a job says that waits at its gate and ends with 7.
 const JOB: &str = "echo first; read x <gate; echo second; echo third >&2; exit 7";
 
 impl Scene {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let env = TestEnv::new();
         let server = ScriptedServer::start(Script::qq().account("10001@qq.com", "abcdefghijklmnop"));
         env.config(&env.account("qq", "10001@qq.com", "abcdefghijklmnop", (&server, TlsMode::Implicit)));
@@ -56,16 +56,16 @@ impl Scene {
     }
 }
 
-fn count(env: &TestEnv, folder: &str) -> usize {
+pub fn count(env: &TestEnv, folder: &str) -> usize {
     fs::read_dir(env.state().join("outbox").join(folder)).unwrap().count()
 }
 
-fn children(of: Pid) -> Vec<Pid> {
+pub fn children(of: Pid) -> Vec<Pid> {
     let listed = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap();
     listed.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
 }
 
-fn the_child(of: Pid) -> Pid {
+pub fn the_child(of: Pid) -> Pid {
     let found = children(of);
     assert_eq!(found.len(), 1, "children of {of}: {found:?}");
     found[0]
@@ -150,15 +150,21 @@ fn a_notice_that_nobody_lived_to_make() {
     scene.assert_mailed();
     // As if the mailer had been killed before it had kept anything, an hour ago.
     let state = scene.env.home().join(".local/state/notify-done");
-    let record = only_entry(&state.join("runs")).join("run.json");
-    let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
-    json["notice_due"] = true.into();
-    json["ended"]["ended"] = "2026-01-01T00:00:00Z".into();
-    std::fs::write(&record, json.to_string()).unwrap();
+    let folder = only_entry(&state.join("runs"));
+    let record = folder.join("run.json");
+    let nobody_lived = || {
+        std::fs::write(folder.join("lock"), "").unwrap();
+        let mut json: serde_json::Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+        json["notice_due"] = true.into();
+        json["ended"]["ended"] = "2026-01-01T00:00:00Z".into();
+        std::fs::write(&record, json.to_string()).unwrap();
+    };
+    nobody_lived();
     scene.env.notify_done(["outbox", "flush"]).stderr_is_free().run().assert_code(0);
     // The receipt says that it was sent.
     assert_eq!(scene.server.received().len(), 1);
     std::fs::remove_dir_all(only_entry(&state.join("outbox/sent"))).unwrap();
+    nobody_lived();
     scene.env.notify_done(["outbox", "flush"]).stderr_is_free().run().assert_code(0);
     let mails = scene.server.wait_for_mails(2, LONG);
     assert!(parse::mail(&mails[1].data).text.unwrap().contains("exit code 7"));
@@ -166,7 +172,7 @@ fn a_notice_that_nobody_lived_to_make() {
     assert_eq!(scene.server.received().len(), 2);
 }
 
-fn only_entry(folder: &std::path::Path) -> std::path::PathBuf {
+pub fn only_entry(folder: &std::path::Path) -> std::path::PathBuf {
     let mut entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let first = entries.next().unwrap();
     assert_eq!(entries.next(), None);

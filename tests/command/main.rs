@@ -6,8 +6,10 @@
 mod support;
 
 mod given;
+mod interrupted;
 mod killed;
 mod output;
+mod runs;
 mod signals;
 mod status;
 
