@@ -9,8 +9,8 @@ use super::common::Context;
 use super::notice;
 use crate::outbox::entry::EntryId;
 use crate::outbox::store::Store;
-use crate::run::alive::{self, LOCK, Lookout};
-use crate::run::facts::RunFacts;
+use crate::run::alive::{self, Claim, Lookout};
+use crate::run::facts::{Death, RunFacts, RunStart};
 use crate::run::interrupted;
 use crate::run::life::Life;
 use crate::run::mailer::Teller;
@@ -50,16 +50,14 @@ fn make_in(
     root: &Path,
     (patience, tell): (Patience, &mut Teller),
 ) -> Vec<(Store, EntryId)> {
-    let candidates = candidates(&root.join("runs"));
-    if candidates.is_empty() {
+    let lookout = Lookout::new(&root.join("runs"));
+    if open_runs(root, &lookout).is_empty() {
         return Vec::new();
     }
-    // One at a time: looking for an entry and making it are two steps.
     let Some(_lock) = lock(root, patience) else { return Vec::new() };
-    let lookout = Lookout::new(&root.join("runs"));
-    let missing = candidates.iter().filter_map(|folder| look_at(folder, root, &lookout));
     let mut made = Vec::new();
-    for Missing { facts, record } in missing {
+    for folder in open_runs(root, &lookout) {
+        let Some(Missing { facts, record, _claim }) = look_at(&folder, root, &lookout) else { continue };
         let context = context.for_run(record.overrides, root);
         let loaded = context.load();
         let lang = context.lang(&loaded.settings);
@@ -70,20 +68,20 @@ fn make_in(
     made
 }
 
-/// The folders of runs for which something may be left to be done: those that still have a lock.
-fn candidates(runs: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
+/// The folders of runs for which something may be left to be done, oldest first.
+fn open_runs(root: &Path, lookout: &Lookout) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root.join("runs")).into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|folder| folder.join(LOCK).is_file()).collect();
-    // Oldest first.
+        entries.map(|entry| entry.path()).filter(|folder| lookout.is_open(folder)).collect();
     found.sort();
     found
 }
 
-/// Held until it is dropped. None: another process has it, and we don't wait.
+/// One process looks at a time, so that a flush knows what another has found. Held until it is
+/// dropped. None: another process has it, and we don't wait.
 ///
-/// On a file system without locks everybody gets it. Two that look there in the same second may make
-/// the same notice, under the same Message-ID, by which mailboxes know a double.
+/// On a file system without locks everybody gets it: that no two make the same notice hangs on the
+/// claim.
 fn lock(root: &Path, patience: Patience) -> Option<File> {
     let path = root.join("missing.lock");
     let file = match create_private(&path) {
@@ -103,50 +101,69 @@ fn lock(root: &Path, patience: Patience) -> Option<File> {
 struct Missing {
     facts: RunFacts,
     record: RunRecord,
+    _claim: Claim,
 }
 
-/// Does this run lack its notice? One that was cut off is put on record as ended first, so that
-/// whoever dies from here on leaves a notice that is due, and nobody judges the run again.
+/// Does this run lack its notice? Then nobody else makes it as long as the answer lives.
 fn look_at(folder: &Path, root: &Path, lookout: &Lookout) -> Option<Missing> {
-    let read = || RunRecord::from_json(&std::fs::read(folder.join(FILE)).ok()?).ok();
-    let record = read()?;
-    if let (Phase::Running(_), Some(underway)) = (&record.phase, &record.underway) {
-        let Life::Dead(why) = lookout.life(folder, &underway.owner) else { return None };
-        // Again: between the two looks it may have ended as it should.
-        let record = read()?;
-        if let (Phase::Running(start), Some(underway)) = (&record.phase, &record.underway) {
-            let facts = interrupted::facts(folder, start, underway, (why, &lookout.here));
-            let due = underway.policy.wants(facts.end, facts.duration);
-            let ended = RunRecord {
-                underway: record.underway.clone(),
-                ..RunRecord::ended(&facts, &record.overrides, due)
-            };
-            replace(&folder.join(FILE), &ended.to_json(), Durability::Synced).ok()?;
-            if !due {
-                alive::settle(folder);
-            }
-            return due
-                .then_some(Missing { facts, record: ended })
-                .filter(|missing| is_missing(missing, root));
-        }
+    let why = match read(folder)? {
+        record if mailer_may_be_at_it(&record) => return None,
+        RunRecord { phase: Phase::Ended(_), .. } => None,
+        RunRecord { underway, .. } => match lookout.life(folder, &underway?.owner) {
+            Life::Dead(why) => Some(why),
+            Life::Alive | Life::Unknown => return None,
+        },
+    };
+    let claim = Claim::take(folder)?;
+    // Again: it may have ended as it should between the two looks, or another has found it dead.
+    let record = read(folder)?;
+    if mailer_may_be_at_it(&record) {
+        return None;
     }
-    let record = read()?;
+    let record = match (&record.phase, why) {
+        (Phase::Ended(_), _) => record,
+        (Phase::Running(start), Some(why)) => cut_off(folder, start, &record, (why, lookout))?,
+        (Phase::Running(_), None) => return None,
+    };
     let Phase::Ended(facts) = &record.phase else { return None };
     if !record.notice_due {
         alive::settle(folder);
         return None;
     }
-    // In the future (the clock was set back): a mailer may be at it, the next look will tell.
-    let age = Duration::try_from(clock::now().duration_since(facts.ended)).unwrap_or_default();
-    let missing = Missing { facts: facts.clone(), record };
-    (age >= MAILER_IS_AT_IT && is_missing(&missing, root)).then_some(missing)
+    if notice::kept_before(facts).is_some() {
+        // Noted, so that nobody need look again.
+        notice::note_kept(root, facts, &record.overrides);
+        return None;
+    }
+    Some(Missing { facts: facts.clone(), record, _claim: claim })
 }
 
-/// Is there no entry for it? If there is, that is noted, so that nobody need look again.
-fn is_missing(Missing { facts, record }: &Missing, root: &Path) -> bool {
-    let kept = notice::kept_before(facts).is_some();
-    if kept {
-        notice::note_kept(root, facts, &record.overrides);
-    }
-    !kept
+/// Did it end a moment ago, and want a notice? In the future (the clock was set back) counts as now:
+/// the next look will tell.
+fn mailer_may_be_at_it(record: &RunRecord) -> bool {
+    let Phase::Ended(facts) = &record.phase else { return false };
+    let age = Duration::try_from(clock::now().duration_since(facts.ended)).unwrap_or_default();
+    record.notice_due && age < MAILER_IS_AT_IT
+}
+
+fn read(folder: &Path) -> Option<RunRecord> {
+    RunRecord::from_json(&std::fs::read(folder.join(FILE)).ok()?).ok()
+}
+
+/// Puts on record that the run was cut off, so that whoever dies from here on leaves a notice that is
+/// due, and nobody judges the run again.
+fn cut_off(
+    folder: &Path,
+    start: &RunStart,
+    record: &RunRecord,
+    (why, lookout): (Death, &Lookout),
+) -> Option<RunRecord> {
+    let underway = record.underway.as_ref()?;
+    let facts = interrupted::facts(folder, start, underway, (why, &lookout.here));
+    let due = underway.policy.wants(facts.end, facts.duration);
+    let ended =
+        RunRecord { underway: record.underway.clone(), ..RunRecord::ended(&facts, &record.overrides, due) };
+    // Where that can't be written, the next look finds it as it is.
+    replace(&folder.join(FILE), &ended.to_json(), Durability::Synced).ok()?;
+    Some(ended)
 }

@@ -22,7 +22,7 @@ use crate::render::{Rendered, render, terminal};
 use crate::report::build::{Input, build};
 use crate::report::model::Report;
 use crate::run::alive;
-use crate::run::facts::RunFacts;
+use crate::run::facts::{End, RunFacts};
 use crate::run::mailer::{Link, Teller, Word, fork_mailer};
 use crate::run::record::{FILE, Phase, RunRecord};
 use crate::spool::reader::tail;
@@ -196,14 +196,19 @@ fn entry(
     let unique = facts.start.id.to_string();
     let domain = settings.accounts.first().and_then(|account| account.address.rsplit_once('@'));
     let Overrides { to, cc, bcc, from_name, account, .. } = context.overrides.clone();
+    // A mailbox sorts by date: what was found out today isn't put beside the mails of last week.
+    let date = match facts.end {
+        End::Interrupted { .. } => clock::now(),
+        _ => facts.ended,
+    };
     Entry {
         version: crate::outbox::entry::VERSION,
         message_id: format!("<{}>", message_id(&unique, domain.map(|(_, d)| d))),
         id: entry_id(facts),
         run: Some(facts.start.id.clone()),
         created: clock::now(),
-        date: facts.ended,
-        utc_offset: TimeZone::system().to_offset(facts.ended).seconds(),
+        date,
+        utc_offset: TimeZone::system().to_offset(date).seconds(),
         subject: picture.rendered.subject.clone(),
         addressing: Addressing { account, to, cc, bcc, from_name },
         recipients: None,

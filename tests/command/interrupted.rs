@@ -175,6 +175,31 @@ fn a_run_that_goes_on_is_left_alone() {
     assert!(parse::mail(&mails[0].data).subject.contains("succeeded"));
 }
 
+/// Statement 81. Catches: a lock that only one of the two holds, so that the run is called dead while
+/// the other sees it through.
+#[test]
+fn one_of_the_two_is_enough_to_live() {
+    for front in [true, false] {
+        let mut scene = Scene::new();
+        let victim = Victim::start(&scene, &[]);
+        let killed = if front { victim.run.pid() } else { victim.supervisor };
+        let stat = format!("/proc/{killed}/stat");
+        wait_until("it sleeps", || fs::read_to_string(&stat).unwrap().contains(") S "));
+        kill(killed, Signal::SIGKILL).unwrap();
+        wait_until("it is dead", || {
+            fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") S ")) || !front
+        });
+        flush(&scene);
+        assert_eq!(scene.server.received().len(), 0);
+        scene.gate.open();
+        let mails = scene.server.wait_for_mails(1, LONG);
+        let subject = parse::mail(&mails[0].data).subject;
+        assert!(subject.contains("succeeded"), "{subject}");
+        flush(&scene);
+        assert_eq!(scene.server.received().len(), 1);
+    }
+}
+
 /// Statement 83. Catches: a power cut taken for a kill, or a cloned machine that still gives signs of
 /// life for this one before its restart.
 #[test]
