@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::common::{self, Context};
-use super::{notice, run};
+use super::{missing, notice, run};
 use crate::cli::PipeArgs;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
@@ -41,7 +41,9 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let again = notice::Again { context: &context, folder: folder.clone() };
     let overrides = &context.overrides;
-    let ended = piped::run(&Request { start, folder, policy, overrides, status: &status }, &mut job)?;
+    let for_others = || missing::make_and_send(&context);
+    let request = Request { start, folder, policy, overrides, for_others: &for_others, status: &status };
+    let ended = piped::run(&request, &mut job)?;
     Ok(run::finish(ended, &again, (wait, lang), ui))
 }
 

@@ -10,7 +10,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use super::alive::{self, Pulse};
 use super::facts::{End, Holds, LogPart, PartTrouble, RunFacts, RunStart};
 use super::front::{Ended, Forwarder};
-use super::mailer::{Job, Link, Policy, Teller, Word, fork_mailer};
+use super::mailer::{self, Job, Link, Policy, Teller, Word, fork_mailer};
 use super::pump::Pump;
 use super::record::{FILE, LogSource, RunRecord, Underway};
 use super::wiring::Channel;
@@ -21,8 +21,8 @@ use crate::spool::writer::SpoolWriter;
 use crate::sys::best_effort;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fds::{self, Sink};
-use crate::sys::fs::{Durability, replace};
-use crate::sys::process;
+use crate::sys::fs::{Durability, create_synced, replace};
+use crate::sys::process::{self, Fork};
 use crate::sys::shared::SharedBoard;
 use crate::sys::signals::{self, SignalState};
 
@@ -33,6 +33,8 @@ pub struct Request<'a> {
     pub policy: Policy,
     /// What flags and environment asked for, for the record.
     pub overrides: &'a Overrides,
+    /// What is left to be done for other runs, once this one is on record; in a process of its own.
+    pub for_others: &'a dyn Fn(),
     /// Asked when the input has ended: how did its writer fare?
     pub status: &'a dyn Fn() -> End,
 }
@@ -52,10 +54,7 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
     let spool = request.folder.as_deref().and_then(|folder| SpoolWriter::create(folder, clock).ok());
     let mut pulse = Pulse::begin(request.folder.as_deref(), clock, request.policy.min_duration);
     if let Some(folder) = &request.folder {
-        let underway = underway(folder, &pulse, request.policy);
-        let record = RunRecord::running(&request.start, request.overrides, underway).to_json();
-        // A full disk is told when the mail is made.
-        best_effort(replace(&folder.join(FILE), &record, Durability::Atomic));
+        record_durably(request, folder, &pulse);
     }
     let board = SharedBoard::new().map_err(|e| failed("share memory", e))?;
     let channel = channel().map_err(|e| failed("read standard input", e))?;
@@ -109,10 +108,30 @@ fn channel() -> io::Result<Channel> {
     Ok(Channel { origin: Origin::Merged, source: Some(source), sink, terminal: false, one_reader })
 }
 
-/// One process is front and supervisor in one.
-fn underway(folder: &Path, pulse: &Pulse, policy: Policy) -> Underway {
+/// As of a command (`supervisor`): by a process of its own, that then looks after other runs. Forked
+/// twice, since nobody here waits for children.
+fn record_durably(request: &Request<'_>, folder: &Path, pulse: &Pulse) {
+    // One process is front and supervisor in one.
+    let me = nix::unistd::getpid();
+    let Ok(fork) = process::fork() else { return };
+    if let Fork::Parent(child) = fork {
+        best_effort(nix::sys::wait::waitpid(child, None));
+        return;
+    }
+    if !matches!(process::fork(), Ok(Fork::Child)) {
+        process::leave(0);
+    }
+    fds::detach_standard(&[0, 1, 2]);
+    fds::close_all_but(&[]);
+    mailer::step_aside();
     let log = LogSource { path: folder.join("log"), holds: Holds::Both, start: 0, inode: None };
-    Underway { owner: pulse.owner(nix::unistd::getpid(), None), policy, log: vec![log] }
+    let underway = Underway { owner: pulse.owner(me, None), policy: request.policy, log: vec![log] };
+    let record = RunRecord::running(&request.start, request.overrides, underway).to_json();
+    // A full disk is told when the mail is made. The end may be on record before: that one stays.
+    best_effort(create_synced(&folder.join(FILE), &record));
+    pulse.sign();
+    (request.for_others)();
+    process::leave(0)
 }
 
 fn pass(pump: &mut Pump, pulse: &mut Pulse, signals: &SignalFd) {

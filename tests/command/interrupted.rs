@@ -298,6 +298,7 @@ fn a_pipe_that_was_killed_is_told_of() {
     let run = scene.env.shell(script).stderr_is_free().start();
     run.wait_for_stdout(b"through\n");
     let folder = only_entry(&scene.env.state().join("runs"));
+    wait_until("it is on record", || folder.join("run.json").exists());
     let json: Value = serde_json::from_slice(&fs::read(folder.join("run.json")).unwrap()).unwrap();
     let pid = i32::try_from(json["underway"]["owner"]["front"]["pid"].as_i64().unwrap()).unwrap();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
