@@ -10,12 +10,14 @@ use super::words;
 use crate::cli::{CommonArgs, MailArgs};
 use crate::config::load::{LoadRequest, load};
 use crate::config::{
-    Diagnostic, Language, Loaded, NotifySettings, Overrides, Settings, Severity, Source, Wait, merge,
+    Diagnostic, Language, Loaded, LogSettings, NotifySettings, Overrides, Settings, Severity, Source, Wait,
+    merge,
 };
 use crate::render::i18n::Lang;
 use crate::run::facts::{Origin, RunId, RunStart};
 use crate::run::front::{Ended, Forwarder};
 use crate::run::mailer::{Link, Policy, Waited, Word};
+use crate::spool::room::Limits;
 use crate::sys::clock::Mark;
 use crate::sys::{clock, fds, fs, host, ids, paths};
 use crate::ui::Ui;
@@ -143,6 +145,11 @@ fn place_of(source: &Source) -> String {
 
 pub fn language(setting: Language) -> Lang {
     Lang::choose(setting, host::locale().as_deref())
+}
+
+/// How much disk the log may take.
+pub fn log_limits(log: &LogSettings) -> Limits {
+    Limits { max_size: log.max_size, reserve: log.reserve }
 }
 
 /// What is known of a run at its start.

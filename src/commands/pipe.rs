@@ -41,7 +41,9 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let again = notice::Again { context: &context, folder: folder.clone() };
     let overrides = &context.overrides;
-    let ended = piped::run(&Request { start, folder, policy, overrides, status: &status }, &mut job)?;
+    let limits = common::log_limits(&loaded.settings.log);
+    let request = Request { start, folder, limits, policy, overrides, status: &status };
+    let ended = piped::run(&request, &mut job)?;
     Ok(run::finish(ended, &again, (wait, lang), ui))
 }
 

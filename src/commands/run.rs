@@ -40,7 +40,8 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let overrides = context.overrides.clone();
     let again = notice::Again { context: &context, folder: folder.clone() };
-    let request = Request { start, image: &image, pty: args.pty.into(), folder, policy, overrides };
+    let limits = common::log_limits(&loaded.settings.log);
+    let request = Request { start, image: &image, pty: args.pty.into(), folder, limits, policy, overrides };
     let ended = match front::run(request, &mut job) {
         Ok(ended) => ended,
         Err(error) => {

@@ -21,6 +21,8 @@ impl Default for LogSettings {
             tail_lines: 50,
             attach: Attach::Full,
             max_attachment: None,
+            max_size: 8 << 30,
+            reserve: None,
             keep: Duration::from_secs(30 * 86_400),
             keep_size: 8 << 30,
         }
@@ -267,6 +269,8 @@ pub fn resolve(file: &FileConfig, over: &Overrides) -> (Settings, Vec<Diagnostic
             tail_lines: over.tail_lines.or(file.tail_lines).unwrap_or(log.tail_lines),
             attach: over.attach.or(file.attach).unwrap_or(log.attach),
             max_attachment: file.max_attachment.unwrap_or(log.max_attachment),
+            max_size: file.max_size.unwrap_or(log.max_size),
+            reserve: file.reserve.unwrap_or(log.reserve),
             keep: file.keep.unwrap_or(log.keep),
             keep_size: file.keep_size.unwrap_or(log.keep_size),
         },

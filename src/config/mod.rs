@@ -109,6 +109,10 @@ pub struct LogSettings {
     pub attach: Attach,
     /// Bytes of log that may be attached, before encoding; None: what the provider takes.
     pub max_attachment: Option<u64>,
+    /// A longer log loses its middle on the disk, bytes.
+    pub max_size: u64,
+    /// The log pauses while the file system has less free than this, bytes; None: 1 GiB or 5 %.
+    pub reserve: Option<u64>,
     /// Finished runs are kept this long …
     pub keep: Duration,
     /// … and no more than this many bytes of them together.

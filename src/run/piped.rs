@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::facts::{End, Holds, LogPart, PartTrouble, RunFacts, RunStart};
+use super::facts::{End, Holds, RunFacts, RunStart};
 use super::front::{Ended, Forwarder};
 use super::mailer::{Job, Link, Policy, Teller, Word, fork_mailer};
 use super::pump::Pump;
@@ -16,6 +16,7 @@ use super::wiring::Channel;
 use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
 use crate::spool::index::Origin;
+use crate::spool::room::Limits;
 use crate::spool::writer::SpoolWriter;
 use crate::sys::best_effort;
 use crate::sys::clock::{self, Mark};
@@ -29,6 +30,8 @@ use crate::sys::signals::{self, SignalState};
 pub struct Request<'a> {
     pub start: RunStart,
     pub folder: Option<PathBuf>,
+    /// How large the log may become.
+    pub limits: Limits,
     pub policy: Policy,
     /// What flags and environment asked for, for the record.
     pub overrides: &'a Overrides,
@@ -48,23 +51,19 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
     SignalState::take_over(&watched).map_err(|e| failed("block signals", e))?;
     let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|e| failed("watch signals", e.into()))?;
-    let spool = request.folder.as_deref().and_then(|folder| SpoolWriter::create(folder, clock).ok());
     if let Some(folder) = &request.folder {
         let record = RunRecord::running(&request.start, request.overrides).to_json();
         // A full disk is told when the mail is made.
         best_effort(replace(&folder.join(FILE), &record, Durability::Atomic));
     }
-    let board = SharedBoard::new().map_err(|e| failed("share memory", e))?;
+    let board = SharedBoard::new().map_err(|e| failed("share memory", e))?.board();
     let channel = channel().map_err(|e| failed("read standard input", e))?;
-    let mut pump = Pump::new(vec![channel], spool, board.board());
+    let new_spool = |folder| SpoolWriter::new(folder, clock, request.limits, &board.spool);
+    let spool = request.folder.as_deref().map(new_spool);
+    let mut pump = Pump::new(vec![channel], spool, board).map_err(|e| failed("open pipes", e))?;
     pass(&mut pump, &signals);
-
-    let log = request.folder.as_deref().zip(pump.spool.as_ref()).map(|(folder, spool)| {
-        let gap = spool.gap();
-        let trouble = (gap.bytes > 0).then_some(PartTrouble::Gap { bytes: gap.bytes, errno: gap.errno });
-        let path = folder.join("log");
-        LogPart { path, holds: Holds::Both, start: 0, end: spool.len(), spooled: true, trouble }
-    });
+    pump.finish();
+    let log = request.folder.as_deref().map(|folder| pump.log_part(folder, Holds::Both));
     let facts = RunFacts {
         start: request.start.clone(),
         ended: clock::now(),

@@ -117,13 +117,16 @@ impl Wiring {
         let as_terminal = kind == Kind::Terminal && pty == PtyMode::Auto;
         let made = if as_terminal { fds::output_pty(fd).or_else(|_| fds::pipe()) } else { fds::pipe() };
         let (source, command_end) = made?;
+        // Ours alone: the command has the other end.
+        fds::never_block(source.as_fd())?;
         let origin = match holds {
             Holds::Both => Origin::Merged,
             Holds::Stdout => Origin::Stdout,
             Holds::Stderr => Origin::Stderr,
         };
         let terminal = as_terminal && nix::unistd::isatty(&command_end).unwrap_or(false);
-        let sink = Some(Sink::open(fd, kind)?);
+        // What goes to /dev/null is for the log alone.
+        let sink = if kind == Kind::Null { None } else { Some(Sink::open(fd, kind)?) };
         let one_reader = fds::is_anonymous_pipe(fd);
         self.channels.push(Channel { origin, source: Some(source), sink, terminal, one_reader });
         self.routes[slot] = Some(Route::Ours(command_end.as_raw_fd()));

@@ -88,6 +88,18 @@ pub fn path_of(fd: BorrowedFd<'_>) -> io::Result<std::path::PathBuf> {
     std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
+/// Sets O_NONBLOCK; only for descriptions that nobody else has.
+pub fn never_block(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(nix::fcntl::fcntl(fd, FcntlArg::F_GETFL)?);
+    nix::fcntl::fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Is it a pipe, with a name or without?
+pub fn is_pipe(fd: BorrowedFd<'_>) -> bool {
+    kind(fd).is_ok_and(|kind| kind == Kind::Pipe)
+}
+
 /// Is it a pipe without a name? Its readers, once gone, never come back; a FIFO's may.
 pub fn is_anonymous_pipe(fd: BorrowedFd<'_>) -> bool {
     // statfs(2) of pipefs; the kernel's include/uapi/linux/magic.h has the number.

@@ -8,6 +8,7 @@ pub mod host;
 pub mod ids;
 pub mod inherited;
 pub mod paths;
+pub mod pipes;
 pub mod process;
 pub mod shared;
 pub mod signals;

@@ -199,6 +199,40 @@ pub fn is_stopped(pid: Pid) -> bool {
     matches!(after_name.iter().find(|b| **b != b' '), Some(b'T' | b't'))
 }
 
+/// The wait status of a process that has ended and that its parent hasn't waited for: field 52 of
+/// proc_pid_stat(5), for whoever isn't its parent.
+pub fn zombie_status(pid: Pid) -> Option<i32> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = &stat[stat.iter().rposition(|&b| b == b')')? + 1..];
+    let fields: Vec<&str> = std::str::from_utf8(after_name).ok()?.split_whitespace().collect();
+    // The state is the third field, and the first one here.
+    if fields.first() == Some(&"Z") { fields.get(49)?.parse().ok() } else { None }
+}
+
+/// How we get a processor, beside others that want it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manners {
+    Normal,
+    /// We let others finish what they are at: SCHED_BATCH of sched(7).
+    Batch,
+}
+
+/// Changes how this process is scheduled. Real-time and idle classes that the caller chose stay.
+pub fn behave(manners: Manners) {
+    let (from, to) = match manners {
+        Manners::Normal => (libc::SCHED_BATCH, libc::SCHED_OTHER),
+        Manners::Batch => (libc::SCHED_OTHER, libc::SCHED_BATCH),
+    };
+    let none = libc::sched_param { sched_priority: 0 };
+    // SAFETY: plain numbers and a pointer to a live struct.
+    unsafe {
+        if libc::sched_getscheduler(0) == from {
+            // Refused in some sandboxes: then we are as we were.
+            libc::sched_setscheduler(0, to, &raw const none);
+        }
+    }
+}
+
 /// As much of a limit as the user may take: what the caller set for the command isn't meant for the
 /// notice of its end.
 pub fn raise_limits() {
