@@ -12,6 +12,7 @@ const PURE: &[&str] = &[
     "config/keys.rs",
     "config/merge.rs",
     "config/mod.rs",
+    "config/path_json.rs",
     "config/provider.rs",
     "config/secret.rs",
     "config/values.rs",

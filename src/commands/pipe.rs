@@ -22,10 +22,13 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
             .hint("make 2>&1 | notify-done pipe --title build")
             .hint("or wrap the command, which also gives its exit status: notify-done -- make"));
     }
+    if common::switched_off() {
+        return copy_only();
+    }
     let mut context = Context::new(&args.mail.common, args.mail.overrides());
     let loaded = context.load();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
-    let start = common::start_of(Origin::Pipe, &args.mail);
+    let start = common::start_of(Origin::Pipe, &args.mail, &context.of_run);
     let folder = context.make_run_folder(&start.id, ui);
     let policy = common::policy(&loaded.settings.notify, ui);
     let wait = common::wait_bound(loaded.settings.notify.wait, ui);
@@ -45,6 +48,17 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     let request = Request { start, folder, limits, policy, overrides, status: &status };
     let ended = piped::run(&request, &mut job)?;
     Ok(run::finish(ended, &again, (wait, lang), ui))
+}
+
+/// `NOTIFY_DONE=off`: what `cat` does. Ctrl-C and a reader that goes end us as they end `cat`.
+fn copy_only() -> Result<Exit> {
+    crate::sys::signals::restore_sigpipe();
+    match crate::sys::fds::copy(crate::sys::fds::borrow(0), crate::sys::fds::borrow(1)) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(Kind::Setup, "can't pass the input on").because(e))
+        }
+        _ => Ok(Exit::Code(crate::exit::DONE)),
+    }
 }
 
 fn status_from(file: &Path) -> Result<End> {

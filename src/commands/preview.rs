@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::common::{self, Context};
-use super::notice;
+use super::{keep, words};
 use crate::cli::PreviewArgs;
 use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
@@ -20,11 +20,15 @@ use crate::ui::{self, Ui};
 /// `NotFound` when there is no such run; `Storage` when it can't be read or written.
 pub fn run(args: &PreviewArgs, ui: &Ui) -> Result<Exit> {
     let context = Context::new(&args.common, Overrides { lang: args.lang, ..Overrides::default() });
+    let folder = find(args.run.as_deref())?;
+    let (facts, overrides) = ended(&folder)?;
+    // The run's own options, since it is the run's mail; but in the language asked for now.
+    let asked = Overrides { lang: context.overrides.lang, ..Overrides::default() };
+    let context = context.for_run(asked.or(overrides));
     let loaded = context.load();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
-    let folder = find(args.run.as_deref())?;
-    let facts = facts(&folder)?;
-    let picture = notice::picture(&facts, &loaded.settings, context.lang(&loaded.settings));
+    let lang = context.lang(&loaded.settings);
+    let picture = keep::picture(&facts, &loaded.settings, lang);
     let mut written = String::new();
     for (name, content) in [("preview.html", &picture.rendered.html), ("preview.txt", &picture.rendered.text)]
     {
@@ -33,7 +37,7 @@ pub fn run(args: &PreviewArgs, ui: &Ui) -> Result<Exit> {
             .map_err(|e| Error::new(Kind::Storage, format!("can't write {}", path.display())).because(e))?;
         written.push_str(&format!("{}\n", path.display()));
     }
-    ui.note(&format!("the mail of run {}: {}", facts.start.id, picture.rendered.subject));
+    ui.note(&words::mail_of(&facts.start.id.0, &picture.rendered.subject, lang));
     Ok(Exit::Code(if ui::result(&written).is_ok() { exit::DONE } else { exit::NOT_DONE }))
 }
 
@@ -55,12 +59,14 @@ fn find(id: Option<&str>) -> Result<PathBuf> {
     })
 }
 
-fn facts(folder: &Path) -> Result<RunFacts> {
+/// What is known of a run, and what it was told.
+fn ended(folder: &Path) -> Result<(RunFacts, Overrides)> {
     let path = folder.join(FILE);
     let json = std::fs::read(&path)
         .map_err(|e| Error::new(Kind::Storage, format!("can't read {}", path.display())).because(e))?;
-    match RunRecord::from_json(&json).map_err(|e| e.hint(path.display().to_string()))?.phase {
-        Phase::Ended(facts) => Ok(facts),
+    let record = RunRecord::from_json(&json).map_err(|e| e.hint(path.display().to_string()))?;
+    match record.phase {
+        Phase::Ended(facts) => Ok((facts, record.overrides)),
         Phase::Running(start) => Err(Error::new(Kind::NotFound, format!("run {} has not ended", start.id))
             .hint("its mail is made when it ends")),
     }

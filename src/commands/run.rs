@@ -18,20 +18,22 @@ use crate::ui::Ui;
 /// # Errors
 /// Only before the command was started.
 pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
-    if std::env::var_os("NOTIFY_DONE").is_some_and(|v| v == "off") {
+    if common::switched_off() {
         return exec_only(command, ui);
     }
     let mut context = Context::new(&args.mail.common, args.mail.overrides());
     let loaded = context.load();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
-    if args.strict && (!loaded.diagnostics.is_empty() || !context.diagnostics.is_empty()) {
+    if (args.strict || context.of_run.strict)
+        && (!loaded.diagnostics.is_empty() || !context.diagnostics.is_empty())
+    {
         return Err(Error::new(
             Kind::Config,
             "the command was not started: --strict, and the settings have a mistake",
         ));
     }
     let argv = command.iter().map(|arg| common::text_of(arg)).collect();
-    let start = common::start_of(Origin::Command { argv }, &args.mail);
+    let start = common::start_of(Origin::Command { argv }, &args.mail, &context.of_run);
     let folder = context.make_run_folder(&start.id, ui);
     let image = image(command, &Context::code_variables(), Some(&start.id.0))?;
     let policy = common::policy(&loaded.settings.notify, ui);
@@ -39,9 +41,10 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let lang = context.lang(&loaded.settings);
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let overrides = context.overrides.clone();
+    let pty = args.pty.or(context.of_run.pty).unwrap_or_default();
     let again = notice::Again { context: &context, folder: folder.clone() };
     let limits = common::log_limits(&loaded.settings.log);
-    let request = Request { start, image: &image, pty: args.pty.into(), folder, limits, policy, overrides };
+    let request = Request { start, image: &image, pty: pty.into(), folder, limits, policy, overrides };
     let ended = match front::run(request, &mut job) {
         Ok(ended) => ended,
         Err(error) => {

@@ -49,7 +49,8 @@ pub struct Short {
     pub cause: Option<String>,
 }
 
-/// Writes the part of the mail that follows the header block: Content-Type, an empty line, the body.
+/// Writes the part of the mail that follows the header block: Content-Type, an empty line, the body;
+/// and flushes `out`.
 ///
 /// Log bytes travel as they are. A file that grew is cut at the planned end; one that shrank or
 /// can't be read ends early and is told in [`Composed::short`]: a mail with less in it is better
@@ -59,7 +60,7 @@ pub struct Short {
 /// [`Kind::Storage`] when `out` can't be written.
 pub fn compose(out: &mut impl Write, content: &Content<'_>) -> Result<Composed> {
     let mut out = Counted { inner: out, bytes: 0 };
-    match write_body(&mut out, content) {
+    match write_body(&mut out, content).and_then(|short| out.flush().map(|()| short)) {
         Ok(short) => Ok(Composed { bytes: out.bytes, short }),
         Err(e) => Err(unwritable(&e)),
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::entry::{AttemptRecord, Contact, Entry, EntryId, Folder, Recipients, Standing, State};
+use super::entry::{AttemptRecord, Contact, Entry, EntryId, Folder, Recipients, Standing, State, Whose};
 use super::event::{Event, Refusal, Tally};
 use super::schedule::next_try;
 use super::store::{Claim, Place, Store};
@@ -25,8 +25,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Which entries of new/ to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pick {
-    /// All, the oldest first.
-    All,
+    /// All of these, the oldest first.
+    All(Whose),
     Only(EntryId),
     /// This one, then all the others.
     First(EntryId),
@@ -82,15 +82,15 @@ pub fn drain(store: &Store, plan: &Plan<'_>, hands: &mut Hands<'_>) -> Result<Ta
     store.recover()?;
     let ids = match &plan.pick {
         Pick::Only(id) => vec![id.clone()],
-        Pick::All => waiting(store, plan)?,
+        Pick::All(whose) => waiting(store, plan, whose)?,
         Pick::First(id) => {
-            let mut ids = waiting(store, plan)?;
+            let mut ids = waiting(store, plan, &Whose::Anyones)?;
             ids.retain(|other| other != id);
             ids.insert(0, id.clone());
             ids
         }
     };
-    let named = !matches!(plan.pick, Pick::All);
+    let named = !matches!(plan.pick, Pick::All(_));
     if named && store.find(&ids[0])?.is_none() {
         return Err(Error::new(Kind::NotFound, format!("there is no mail {} in the outbox", ids[0]))
             .hint("`notify-done outbox list` shows what there is"));
@@ -107,12 +107,15 @@ pub fn drain(store: &Store, plan: &Plan<'_>, hands: &mut Hands<'_>) -> Result<Ta
 }
 
 /// What lies in new/, and what others are sending if they are to be waited for.
-fn waiting(store: &Store, plan: &Plan<'_>) -> Result<Vec<EntryId>> {
+fn waiting(store: &Store, plan: &Plan<'_>, whose: &Whose) -> Result<Vec<EntryId>> {
     let mut ids = store.list(Folder::New)?;
     if plan.wait > Duration::ZERO {
         ids.extend(store.sending()?);
         ids.sort();
         ids.dedup();
+    }
+    if *whose != Whose::Anyones {
+        ids.retain(|id| whose.has(store.peek(id).as_ref()));
     }
     Ok(ids)
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::drain::*;
 use super::entry::tests::sample;
-use super::entry::{Entry, Folder, Recipients};
+use super::entry::{Entry, Folder, Recipients, Whose};
 use super::event::{Event, Tally};
 use super::store::*;
 use super::store_tests::{dead_owner, id, open, put};
@@ -78,7 +78,7 @@ impl Bench {
             accounts,
             preferred: None,
             mail: settings(&[]),
-            pick: Pick::All,
+            pick: Pick::All(Whose::Anyones),
             wait: Duration::ZERO,
             events: RefCell::default(),
         }
@@ -383,7 +383,7 @@ fn it_waits_for_another_process() {
     let mut bench = Bench::new(vec![account("10001", server.port)], &["a", "b"]);
     bench.wait = Duration::from_secs(20);
     for (name, ends_in, sent) in [("a", Folder::Sent, 0), ("b", Folder::New, 1)] {
-        bench.pick = if name == "a" { Pick::Only(id(name)) } else { Pick::All };
+        bench.pick = if name == "a" { Pick::Only(id(name)) } else { Pick::All(Whose::Anyones) };
         let mut theirs = bench.store.claim(&id(name)).unwrap();
         // The other settles as soon as it is waited for.
         let seen = RefCell::new(Vec::new());

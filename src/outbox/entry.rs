@@ -3,11 +3,13 @@
 //! The state of an entry as a whole is the folder that it lies in; what is here is what a later try
 //! has to know. The JSON is versioned, and every version ever written can be read.
 
+use std::path::PathBuf;
+
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Mailbox;
+use crate::config::{Mailbox, path_json};
 use crate::deliver::verdict::{
     Cause, Class, Failure, Outcome, RecipientResult, RecipientVerdict, Reply, Stage,
 };
@@ -67,6 +69,9 @@ impl From<EntryId> for String {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Addressing {
+    /// The notify.toml that the run was given, absolute; None: the usual one.
+    #[serde(with = "path_json::option")]
+    pub config: Option<PathBuf>,
     /// NAME of the account asked for.
     pub account: Option<String>,
     pub to: Option<Vec<Mailbox>>,
@@ -178,6 +183,24 @@ impl Folder {
             Folder::Held => "held",
             Folder::Sent => "sent",
             Folder::Failed => "failed",
+        }
+    }
+}
+
+/// Which notices, by the notify.toml that their run was given.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    Anyones,
+    /// Of runs that were given this file; None: of those that were given none.
+    Under(Option<PathBuf>),
+}
+
+impl Whose {
+    /// An entry that can't be read counts as one that names no file.
+    pub fn has(&self, entry: Option<&Entry>) -> bool {
+        match self {
+            Whose::Anyones => true,
+            Whose::Under(file) => entry.and_then(|entry| entry.addressing.config.as_ref()) == file.as_ref(),
         }
     }
 }

@@ -138,5 +138,10 @@ fn trouble(trouble: PartTrouble) -> String {
             amount::size(bytes),
             amount::errno(errno)
         ),
+        PartTrouble::Shrunk { bytes } => format!(
+            "the last {} are lost: somebody cut this file short before the mail was made",
+            amount::size(bytes)
+        ),
+        PartTrouble::Unreadable => "this file could not be read any more when the mail was made".to_owned(),
     }
 }

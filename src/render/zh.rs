@@ -137,5 +137,9 @@ fn trouble(trouble: PartTrouble) -> String {
         PartTrouble::Gap { bytes, errno } => {
             format!("日志缺少 {}：无法写入（{}）", amount::size(bytes), errno_text(errno))
         }
+        PartTrouble::Shrunk { bytes } => {
+            format!("末尾 {} 已丢失：此文件在写邮件之前被截短", amount::size(bytes))
+        }
+        PartTrouble::Unreadable => "写邮件时已无法读取此文件".to_owned(),
     }
 }

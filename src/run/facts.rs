@@ -104,6 +104,7 @@ pub enum Holds {
 /// A part of the log: a range of a file on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPart {
+    #[serde(with = "crate::config::path_json")]
     pub path: PathBuf,
     pub holds: Holds,
     /// Byte range in the file, `start..end`. Our spool begins at 0; a file that the user
@@ -135,6 +136,10 @@ pub enum PartTrouble {
     Replaced,
     /// Our spool lacks `bytes` that it couldn't write: the disk said `errno`.
     Gap { bytes: u64, errno: i32 },
+    /// Since the run's end the file has lost what stood there, `bytes` of the log.
+    Shrunk { bytes: u64 },
+    /// The file can't be read any more.
+    Unreadable,
 }
 
 /// Everything that is known of a run that ended.

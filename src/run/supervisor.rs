@@ -191,8 +191,10 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
     };
     let mut end = None;
     let mut recorded = run.folder.is_none();
+    // Asking costs system calls: only when a child has something to tell.
+    let mut news = true;
     loop {
-        if end.is_none() {
+        if end.is_none() && news {
             end = check_command(run, command, role);
         }
         let elapsed = run.clock.elapsed();
@@ -227,6 +229,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
         if let Role::Front(forwarder) = role {
             forwarder.tick();
         }
+        news = fds[0].revents != 0 || signal_fd < 0 || run.dying.is_some();
         if fds[0].revents != 0 {
             take_signals(run, role, own_signals.as_ref());
             process::reap_others(command);

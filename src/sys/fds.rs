@@ -175,6 +175,42 @@ impl Sink {
     }
 }
 
+/// Passes one on to another until its end, each piece at once, whether or not they block.
+///
+/// # Errors
+/// What reading or writing said; `BrokenPipe` when the reader has gone and SIGPIPE is ignored.
+pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let mut rest = match patiently(from, libc::POLLIN, || nix::unistd::read(from, &mut bytes))? {
+            0 => return Ok(()),
+            n => &bytes[..n],
+        };
+        while !rest.is_empty() {
+            let n = patiently(to, libc::POLLOUT, || nix::unistd::write(to, rest))?;
+            rest = &rest[n..];
+        }
+    }
+}
+
+/// Repeats a call that a signal interrupted, or that would have to wait, when it is ready.
+fn patiently(
+    fd: BorrowedFd<'_>,
+    events: libc::c_short,
+    mut call: impl FnMut() -> nix::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(nix::errno::Errno::EAGAIN) => {
+                let mut ask = [libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }];
+                super::process::poll(&mut ask, None)?;
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
 /// A pipe: our end to read, the command's end to write; both close on exec.
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(nix::unistd::pipe2(OFlag::O_CLOEXEC)?)

@@ -16,6 +16,25 @@ fn a_pipe_passes_all_on_and_mails_at_its_end() {
     assert!(row(&mail, "Result").starts_with("not known"), "{}", text(&mail));
 }
 
+/// Catches `NOTIFY_DONE=off` that still mails, keeps a log, changes a byte, or waits for lines.
+#[test]
+fn switched_off_it_is_cat() {
+    let scene = Scene::new();
+    let input: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    let run = scene.env.notify_done(["pipe", "--status", "3", "--no-such"]).var("NOTIFY_DONE", "off");
+    run.stdin("x").stderr_is_free().run().assert_code(2).assert_stdout("");
+    let run = scene.env.notify_done(["pipe", "--status", "3"]).var("NOTIFY_DONE", "off");
+    run.stdin(input.clone()).run().assert_code(0).assert_stdout(&input);
+    let mut gate = scene.env.gate("gate");
+    let run = scene.env.shell("(printf one; read x <gate; echo two) | NOTIFY_DONE=off $ND pipe").start();
+    run.wait_for_stdout(b"one");
+    gate.open();
+    run.finish().assert_code(0).assert_stdout("onetwo\n");
+    let script = "export NOTIFY_DONE=off; { yes; echo $? >st; } | $ND pipe | head -n1; cat st";
+    scene.env.shell(script).run().assert_stdout("y\n141\n");
+    assert!(scene.server.connections() == 0 && !scene.env.state().exists());
+}
+
 /// Catches a pipe that waits for its end before it passes anything on.
 #[test]
 fn what_comes_is_passed_on_at_once() {
