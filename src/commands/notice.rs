@@ -276,7 +276,7 @@ fn keep_in_one_of(roots: &[PathBuf], picture: &Picture, entry: &Entry) -> Result
 }
 
 fn keep_in(root: &Path, picture: &Picture, entry: &Entry) -> Result<Store> {
-    crate::sys::fs::private_dir(root)
+    crate::sys::fs::base_dir(root)
         .map_err(|e| Error::new(Kind::Storage, format!("can't write to {}", root.display())).because(e))?;
     let store = Store::open(root.join("outbox"))?;
     let pending = store.begin(&entry.id)?;
