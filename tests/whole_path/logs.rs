@@ -97,6 +97,26 @@ fn both_on_one_file_are_one_log_in_order() {
     assert_eq!(second.attachment("log.txt").bytes(), expected.as_bytes());
 }
 
+/// Catches: a file that the caller has opened twice attached twice.
+#[test]
+fn one_file_opened_twice_is_one_log() {
+    let scene = Scene::new();
+    scene.env.write("log", "before\n", 0o644);
+    // The second's start is behind the first's.
+    let script = "exec >>log; echo ours; exec 2>>log; exec $ND -- sh -c 'echo out; echo err >&2'";
+    scene.env.shell(script).run().assert_code(0);
+    let mail = scene.mail();
+    assert_eq!(mail.attachment("log.txt").bytes(), b"out\nerr\n");
+    assert_eq!(text(&mail).matches("home/log").count(), 1, "{}", text(&mail));
+    // Without O_APPEND each has a place of its own: what was written from the lower one on is the log.
+    let script = "exec >two 2>two; echo head; exec $ND -- sh -c 'echo err >&2; echo out'";
+    scene.env.shell(script).run().assert_code(0);
+    let second = crate::parse::mail(&scene.received(2)[1].data);
+    let written = fs::read(scene.env.home().join("two")).unwrap();
+    assert_eq!(second.attachment("log.txt").bytes(), written);
+    assert_eq!(written, b"err\n\nout\n");
+}
+
 #[test]
 fn a_file_that_is_cut_short_meanwhile_is_told() {
     let scene = Scene::new();
