@@ -8,7 +8,7 @@ use crate::cli::PipeArgs;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::run::facts::{End, Origin};
-use crate::run::piped::{self, Request};
+use crate::run::piped::{self, Passed, Request};
 use crate::ui::Ui;
 
 /// Passes stdin to stdout, and mails at its end.
@@ -41,8 +41,11 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let again = notice::Again { context: &context, folder: folder.clone() };
     let overrides = &context.overrides;
-    let ended = piped::run(&Request { start, folder, policy, overrides, status: &status }, &mut job)?;
-    Ok(run::finish(ended, &again, (wait, lang), ui))
+    let request = Request { start, folder, policy, overrides, status: &status };
+    let Passed { ended, told_by } = piped::run(&request, &mut job)?;
+    let exit = run::finish(ended, &again, (wait, lang), ui);
+    // Whatever the writer's status was: who told us to end sees us end by it.
+    Ok(told_by.map_or(exit, Exit::Signal))
 }
 
 fn status_from(file: &Path) -> Result<End> {

@@ -167,6 +167,7 @@ pub fn all() -> Vec<Case> {
         case("not_started", not_started()),
         case("not_executable", not_executable()),
         case("pipe_unknown", pipe(End::Unknown, Duration::from_secs(725))),
+        case("pipe_told_to_end", pipe(End::ToldToEnd { signal: 15 }, Duration::from_secs(725))),
         case("pipe_reported", pipe(End::Reported { code: 2 }, Duration::from_millis(45_230))),
         case("no_output", no_output()),
         case("cut_log", cut_log()),
