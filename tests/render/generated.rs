@@ -103,7 +103,7 @@ pub fn visible_text(html: &str) -> String {
     let mut out = String::new();
     for (i, piece) in body.split('<').enumerate() {
         let (tag, text) = if i == 0 { ("", "") } else { piece.split_once('>').expect("a tag ends") };
-        if !matches!(tag, "wbr" | "b" | "/b") {
+        if !matches!(tag, "wbr" | "b" | "/b" | "/span") && !tag.starts_with("span") {
             out.push('\n');
         }
         out.push_str(text);
