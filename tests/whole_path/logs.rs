@@ -141,3 +141,28 @@ fn what_we_keep_is_private() {
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700), "{path:?}");
     }
 }
+
+/// Statement 90. Catches: a folder of the user's own (a project's, mode 2775) that its group can't
+/// enter any more since NOTIFY_DONE_STATE names it; and notices in one from which anybody may take them.
+#[test]
+fn a_state_folder_of_the_users_is_used_as_it_is_or_not_at_all() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = Scene::new();
+    let state = scene.env.home().join("project");
+    fs::create_dir(&state).unwrap();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let run = |mode| {
+        fs::set_permissions(&state, fs::Permissions::from_mode(mode)).unwrap();
+        scene.env.notify_done(["--", "echo", "x"]).var("NOTIFY_DONE_STATE", &state)
+    };
+    run(0o2775).run().assert_code(0).assert_stdout("x\n");
+    scene.received(1);
+    assert_eq!(mode(&state), 0o2775);
+    for ours in ["runs", "outbox", "outbox/sent"] {
+        assert_eq!(mode(&state.join(ours)), 0o700, "{ours}");
+    }
+    let said = ["everybody may remove what lies in it", "the log is kept in"];
+    run(0o777).says(&said).run().assert_code(0).assert_stdout("x\n");
+    scene.received(2);
+    assert_eq!((mode(&state), fs::read_dir(state.join("runs")).unwrap().count()), (0o777, 1));
+}
