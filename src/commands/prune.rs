@@ -40,20 +40,20 @@ impl<'a> Keep<'a> {
 }
 
 /// Keeps the newest within `keep` and removes the rest: runs that have ended and whose mail isn't
-/// waiting, what is left of runs that never got a record, and receipts. What can't be read or removed stays: tidying up is never worth an error.
+/// waiting, what is left of runs that never got a record, and receipts. What can't be read or
+/// removed stays: tidying up is never worth an error.
 pub fn prune(root: &Path, store: &Store, keep: &Keep<'_>, now: Timestamp) {
     let Some(waiting) = waiting_runs(store) else { return };
     let mut total = 0;
     for run in newest_first(&root.join(RUNS)) {
         let size = size_of(&run);
         total += size;
-        if is_nobodys(&run, now) && std::fs::remove_dir_all(&run).is_ok() {
-            total -= size;
-            continue;
-        }
-        let Some((id, ended)) = ended(&run) else { continue };
-        let surplus = age(ended, now) > keep.age || total > keep.size;
-        if surplus && id != keep.newest.0 && !waiting.contains(&id) && std::fs::remove_dir_all(&run).is_ok() {
+        let surplus = match ended(&run) {
+            Some(ended) => age(ended, now) > keep.age || total > keep.size,
+            None => is_nobodys(&run, now),
+        };
+        let told = id_of(&run).is_none_or(|id| id == keep.newest.0 || waiting.contains(id));
+        if surplus && !told && std::fs::remove_dir_all(&run).is_ok() {
             total -= size;
         }
     }
@@ -82,6 +82,11 @@ fn waiting_runs(store: &Store) -> Option<HashSet<String>> {
     Some(runs)
 }
 
+/// A run's folder bears its id.
+fn id_of(run: &Path) -> Option<&str> {
+    run.file_name()?.to_str()
+}
+
 /// Ids sort by time.
 fn newest_first(runs: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = entries(runs).map(|entry| entry.path()).collect();
@@ -100,7 +105,7 @@ fn size_of(run: &Path) -> u64 {
 /// Is it what a run left that died before it had a record? Whatever else lies there (the root may be
 /// a folder of the user's) is none of our business.
 fn is_nobodys(run: &Path, now: Timestamp) -> bool {
-    let named = run.file_name().and_then(|name| name.to_str()).is_some_and(is_timed_id);
+    let named = id_of(run).is_some_and(is_timed_id);
     let no_record = matches!(run.join(FILE).symlink_metadata(), Err(e) if e.kind() == ErrorKind::NotFound);
     if !named || !no_record || is_held(run) {
         return false;
@@ -116,13 +121,11 @@ fn is_held(run: &Path) -> bool {
     lock.is_ok_and(|lock| Flock::lock(lock, FlockArg::LockExclusiveNonblock).is_err())
 }
 
-/// Id and end of a run; None while it runs, while its notice isn't in the outbox, or when its record
+/// The end of a run; None while it runs, while its notice isn't in the outbox, or when its record
 /// can't be read.
-fn ended(run: &Path) -> Option<(String, Timestamp)> {
+fn ended(run: &Path) -> Option<Timestamp> {
     match RunRecord::from_json(&std::fs::read(run.join(FILE)).ok()?).ok()? {
-        RunRecord { notice_due: false, phase: Phase::Ended(facts), .. } => {
-            Some((facts.start.id.0, facts.ended))
-        }
+        RunRecord { notice_due: false, phase: Phase::Ended(facts), .. } => Some(facts.ended),
         _ => None,
     }
 }
@@ -210,6 +213,10 @@ mod tests {
         prune(dir.path(), &store, &keep, now);
         assert_eq!(left(dir.path()), ["my-experiment".to_owned(), held.clone(), fresh.clone()]);
         drop(holder);
+        let newest = RunId(held.clone());
+        let told = Keep { age: keep.age, size: keep.size, newest: &newest };
+        prune(dir.path(), &store, &told, now);
+        assert_eq!(left(dir.path()), ["my-experiment".to_owned(), held, fresh.clone()], "just told of");
         prune(dir.path(), &store, &keep, now);
         assert_eq!(left(dir.path()), ["my-experiment".to_owned(), fresh]);
     }
