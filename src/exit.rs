@@ -29,7 +29,7 @@ pub enum Exit {
 pub fn for_end(end: End) -> Exit {
     match end {
         End::Exited { code } => Exit::Code(code),
-        End::Signaled { signal, .. } => Exit::Signal(signal),
+        End::Signaled { signal, .. } | End::ToldToEnd { signal } => Exit::Signal(signal),
         End::NotStarted { errno } if errno == libc::ENOENT => Exit::Code(NOT_FOUND),
         End::NotStarted { .. } => Exit::Code(NOT_EXECUTABLE),
         // A pipe has passed its input on, whatever its writer's status was.

@@ -24,8 +24,8 @@
 //! | [`report`] | P | what is said of a run |
 //! | [`render`] | P | in which words: subject, text, HTML, terminal; en, zh |
 //! | [`mail`] | | `draft` `limits` P: headers, what fits · `compose` E: the MIME body, streamed |
-//! | [`outbox`] | | `entry` `event` `schedule` P · `store` `claim` `held` `drain` E: notices on disk, and sending what waits |
-//! | [`deliver`] | | `verdict` `diagnose` `replies` `ehlo` P: what a server's answer means · `job` `smtp` `connect` `stream` `tls` `pieces` E: one mail to one server |
+//! | [`outbox`] | | `entry` `event` `schedule` `choice` P · `store` `claim` `held` `drain` E: notices on disk, and sending what waits |
+//! | [`deliver`] | | `verdict` `diagnose` `replies` `words` `ehlo` P: what a server's answer means · `job` `smtp` `session` `connect` `stream` `tls` `pieces` E: one mail to one server |
 //! | [`sys`] | E | leaves: clock, ids, files, places, descriptors, processes; all `unsafe` is here |
 //! | [`ui`] | E | the only place that prints |
 //! | [`error`] [`exit`] | P | kind + cause + hints; the table of exit codes |

@@ -120,8 +120,10 @@ impl Context {
             ui.trouble(&format!("can't write to {}: {why}; {instead}\n{fix}", wanted.display()));
         }
         self.root = found.root;
-        let folder = self.root.as_ref()?.join("runs").join(&id.0);
-        match fs::private_dir(&folder) {
+        let runs = self.root.as_ref()?.join(paths::RUNS);
+        let folder = runs.join(&id.0);
+        // The root may be a folder that others can write: what they put there is refused here.
+        match fs::private_dir(&runs).and_then(|()| fs::private_dir(&folder)) {
             Ok(()) => Some(folder),
             Err(why) => {
                 ui.trouble(&format!(

@@ -136,7 +136,7 @@ fn keep_in_one_of(roots: &[PathBuf], draft: &mut Draft<'_>, entry: &Entry) -> Re
 }
 
 fn keep_in(root: &Path, draft: &mut Draft<'_>, entry: &Entry) -> Result<Store> {
-    crate::sys::fs::private_dir(root)
+    crate::sys::fs::base_dir(root)
         .map_err(|e| Error::new(Kind::Storage, format!("can't write to {}", root.display())).because(e))?;
     let store = Store::open(root.join("outbox"))?;
     let mut tries = 1;

@@ -238,7 +238,6 @@ fn headers(letterhead: &Letterhead<'_>) -> Result<Vec<u8>> {
         from: from.clone(),
         to: to.to_vec(),
         cc: cc.to_vec(),
-        reply_to: None,
         subject: entry.subject.clone(),
     })
 }

@@ -8,7 +8,7 @@ use crate::cli::PipeArgs;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::run::facts::{End, Origin};
-use crate::run::piped::{self, Request};
+use crate::run::piped::{self, Passed, Request};
 use crate::ui::Ui;
 
 /// Passes stdin to stdout, and mails at its end.
@@ -46,8 +46,10 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     let overrides = &context.overrides;
     let limits = common::log_limits(&loaded.settings.log);
     let request = Request { start, folder, limits, policy, overrides, status: &status };
-    let ended = piped::run(&request, &mut job)?;
-    Ok(run::finish(ended, &again, (wait, lang), ui))
+    let Passed { ended, told_by } = piped::run(&request, &mut job)?;
+    let exit = run::finish(ended, &again, (wait, lang), ui);
+    // Whatever the writer's status was: who told us to end sees us end by it.
+    Ok(told_by.map_or(exit, Exit::Signal))
 }
 
 /// `NOTIFY_DONE=off`: what `cat` does. Ctrl-C and a reader that goes end us as they end `cat`.

@@ -8,6 +8,7 @@ use crate::cli::RunArgs;
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
 use crate::render::i18n::Lang;
+use crate::report::name::display_command;
 use crate::run::facts::{End, Origin};
 use crate::run::front::{self, Ended, Request};
 use crate::sys::process::ExecImage;
@@ -107,7 +108,8 @@ fn not_started(command: &[OsString], errno: i32) -> Error {
     }
     let line = name.contains(char::is_whitespace) || name.contains(['|', '&', ';', '>']);
     if line {
-        error.hint(format!("a whole line of shell goes to a shell: notify-done -- sh -c '{name}'"))
+        let line = display_command(&["sh".to_owned(), "-c".to_owned(), name]);
+        error.hint(format!("a whole line of shell goes to a shell: notify-done -- {line}"))
     } else {
         error.hint(
             "aliases, shell functions and lines like `a && b` need a shell: notify-done -- sh -c 'a && b'",

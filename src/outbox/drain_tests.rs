@@ -361,16 +361,16 @@ fn an_unreadable_entry_stops_none_of_the_others() {
 }
 
 #[test]
-fn one_entry_or_one_first() {
+fn one_entry_or_all_the_oldest_first() {
     let server = Responder::start(Mode::Plain, |_| None);
     let mut bench = Bench::new(vec![account("10001", server.port)], &["a", "b", "c"]);
     bench.pick = Pick::Only(id("b"));
     assert_eq!(bench.drain(), tally(1, 0, 0, 0));
-    bench.pick = Pick::First(id("c"));
+    bench.pick = Pick::All(Whose::Anyones);
     assert_eq!(bench.drain(), tally(2, 0, 0, 0));
     let order: Vec<_> =
         server.taken().iter().map(|t| t.raw[..].windows(15).any(|w| w == b"<a@example.com>")).collect();
-    assert_eq!(order, [false, false, true]);
+    assert_eq!(order, [false, true, false]);
     bench.pick = Pick::Only(id("nothing"));
     let missing = bench.drain_with(&mut |_| panic!(), &mut |_, _| panic!()).unwrap_err();
     assert_eq!(missing.kind, Kind::NotFound);

@@ -48,12 +48,6 @@ pub struct Pending {
     pub body: File,
 }
 
-impl Pending {
-    pub fn body_path(&self) -> PathBuf {
-        self.folder.join(BODY)
-    }
-}
-
 /// The outbox.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -96,9 +90,8 @@ impl Store {
 
     /// Gives an entry up before it is one, and the room it took with it.
     pub fn abandon(&self, pending: Pending) {
-        if fs::remove_dir_all(&pending.folder).is_err() {
-            // `recover` clears it once this process has ended.
-        }
+        // What can't be removed is cleared by `recover` once this process has ended.
+        best_effort(fs::remove_dir_all(&pending.folder));
     }
 
     /// Removes an entry for good.

@@ -29,6 +29,10 @@ pub const EN: Strings = Strings {
         signal_reason,
         reported: |code| format!("exit code {code}, as reported to the pipe"),
         unknown: "not known: the pipe ended, and nobody said how its writer fared (--status, --status-file)",
+        told_to_end: |signal| format!("interrupted by {signal}"),
+        pipe_told_to_end: |signal| {
+            format!("the pipe was interrupted by {signal}; how its writer fared isn't known")
+        },
         not_started_because: |errno| format!("could not start: {}", amount::errno(errno)),
     },
     label: Labels {

@@ -76,6 +76,10 @@ pub struct States {
     pub reported: fn(i32) -> String,
     /// Body: a pipe of which nobody said how it went.
     pub unknown: &'static str,
+    /// Subject: a pipe that was told to end by this signal.
+    pub told_to_end: fn(&str) -> String,
+    /// The same in the body.
+    pub pipe_told_to_end: fn(&str) -> String,
     /// Body: the system's reason for not starting.
     pub not_started_because: fn(i32) -> String,
 }

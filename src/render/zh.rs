@@ -31,6 +31,8 @@ pub const ZH: Strings = Strings {
         signal_reason,
         reported: |code| format!("退出码 {code}（由用户告知管道）"),
         unknown: "未知：管道已结束，但没有告知上游命令的状态（--status 或 --status-file）",
+        told_to_end: |signal| format!("被 {signal} 中断"),
+        pipe_told_to_end: |signal| format!("管道被 {signal} 中断，上游命令的状态未知"),
         not_started_because: |errno| format!("无法启动：{}", errno_text(errno)),
     },
     label: Labels {

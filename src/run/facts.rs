@@ -58,6 +58,8 @@ pub enum End {
     Reported { code: i32 },
     /// A pipe that ended: nobody said how its writer fared.
     Unknown,
+    /// A pipe that this signal told to end before its input did: nobody knows how its writer fared.
+    ToldToEnd { signal: i32 },
     /// The command could not be started: `errno` of exec (ENOENT: 127, else 126).
     NotStarted { errno: i32 },
 }
@@ -68,9 +70,11 @@ impl End {
         match self {
             End::Exited { code: 0 } | End::Reported { code: 0 } => Outcome::Success,
             End::Unknown => Outcome::Unknown,
-            End::Exited { .. } | End::Reported { .. } | End::Signaled { .. } | End::NotStarted { .. } => {
-                Outcome::Failure
-            }
+            End::Exited { .. }
+            | End::Reported { .. }
+            | End::Signaled { .. }
+            | End::ToldToEnd { .. }
+            | End::NotStarted { .. } => Outcome::Failure,
         }
     }
 }

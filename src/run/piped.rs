@@ -39,15 +39,22 @@ pub struct Request<'a> {
     pub status: &'a dyn Fn() -> End,
 }
 
-/// Passes stdin to stdout until it ends.
+/// What came of a pipe.
+#[derive(Debug)]
+pub struct Passed {
+    pub ended: Ended,
+    /// The signal that told us to end before the input did.
+    pub told_by: Option<i32>,
+}
+
+/// Passes stdin to stdout until it ends, or until we are told to.
 ///
 /// # Errors
 /// `Setup` when there is no stdin or pipes can't be had.
-pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
+pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Passed> {
     let failed = |what: &str, e: io::Error| Error::new(Kind::Setup, format!("can't {what}")).because(e);
     let clock = Mark::now();
-    // Ctrl-C is for the writer: it ends, so does our input. Asked twice, or told to end, we stop.
-    let watched = signals::signal_set(&[libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP]);
+    let watched = signals::ending_set();
     SignalState::take_over(&watched).map_err(|e| failed("block signals", e))?;
     let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|e| failed("watch signals", e.into()))?;
@@ -61,14 +68,18 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
     let new_spool = |folder| SpoolWriter::new(folder, clock, request.limits, &board.spool);
     let spool = request.folder.as_deref().map(new_spool);
     let mut pump = Pump::new(vec![channel], spool, board).map_err(|e| failed("open pipes", e))?;
-    pass(&mut pump, &signals);
+    let told_by = pass(&mut pump, &signals);
+    let end = match ((request.status)(), told_by) {
+        (End::Unknown, Some(signal)) => End::ToldToEnd { signal },
+        (end, _) => end,
+    };
     pump.finish();
     let log = request.folder.as_deref().map(|folder| pump.log_part(folder, Holds::Both));
     let facts = RunFacts {
         start: request.start.clone(),
         ended: clock::now(),
         duration: clock.elapsed(),
-        end: (request.status)(),
+        end,
         usage: None,
         log: log.into_iter().collect(),
     };
@@ -79,7 +90,7 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
     }
     drop(pump);
     let mailer = if due { Some(start_mailer(job, &facts)?) } else { None };
-    Ok(Ended { end: facts.end, mailer, signals: Forwarder::new(signals) })
+    Ok(Passed { ended: Ended { end, mailer, signals: Forwarder::new(signals) }, told_by })
 }
 
 fn start_mailer(job: &mut Job<'_>, facts: &RunFacts) -> Result<Link> {
@@ -102,7 +113,9 @@ fn channel() -> io::Result<Channel> {
     Ok(Channel { origin: Origin::Merged, source: Some(source), sink, terminal: false, one_reader })
 }
 
-fn pass(pump: &mut Pump, signals: &SignalFd) {
+/// Ctrl-C is for the writer: it ends, and so does our input. Asked twice, or told to end by someone,
+/// we stop; by which signal.
+fn pass(pump: &mut Pump, signals: &SignalFd) -> Option<i32> {
     let mut asked = 0;
     while !pump.finished() {
         let mut fds = vec![libc::pollfd { fd: signals.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
@@ -111,12 +124,14 @@ fn pass(pump: &mut Pump, signals: &SignalFd) {
             continue;
         }
         while let Ok(Some(info)) = signals.read_signal() {
-            let polite = matches!(i32::try_from(info.ssi_signo), Ok(libc::SIGINT | libc::SIGQUIT));
-            asked += if polite && info.ssi_code > 0 { 1 } else { 2 };
-        }
-        if asked >= 2 {
-            return;
+            let signal = info.ssi_signo.cast_signed();
+            let polite = matches!(signal, libc::SIGINT | libc::SIGQUIT) && info.ssi_code > 0;
+            asked += if polite { 1 } else { 2 };
+            if asked >= 2 {
+                return Some(signal);
+            }
         }
         pump.turn_all(&fds[1..], &mut |_| {});
     }
+    None
 }

@@ -23,6 +23,7 @@ use std::path::PathBuf;
 
 use super::facts::{Holds, LogPart, PartTrouble};
 use crate::spool::index::Origin;
+use crate::sys::best_effort;
 use crate::sys::fds::{self, Kind, Sink};
 use crate::sys::fs::open_regular;
 use crate::sys::inherited;
@@ -110,7 +111,7 @@ impl Wiring {
         if kind == Kind::Regular
             && let Ok(own) = OwnFile::note(fd, holds)
         {
-            self.own_files.push(own);
+            self.keep_own(own);
             self.routes[slot] = Some(Route::Untouched);
             return Ok(());
         }
@@ -134,6 +135,17 @@ impl Wiring {
         Ok(())
     }
 
+    /// A file that the caller has opened twice (`>f 2>f`) is one log.
+    fn keep_own(&mut self, own: OwnFile) {
+        match self.own_files.iter_mut().find(|known| fds::same_file(&known.reader, &own.reader)) {
+            Some(known) => {
+                known.holds = Holds::Both;
+                known.start = known.start.min(own.start);
+            }
+            None => self.own_files.push(own),
+        }
+    }
+
     /// In the forked command: puts everything in its place.
     pub fn install(&self) {
         for (slot, route) in self.routes.iter().enumerate() {
@@ -152,9 +164,9 @@ pub fn copy_window_size(channels: &[Channel]) {
     for channel in channels.iter().filter(|c| c.terminal) {
         if let (Some(source), Some(sink)) = (&channel.source, &channel.sink)
             && let Ok(size) = fds::window_size(fds::borrow(sink.as_raw()))
-            && fds::set_window_size(source.as_fd(), size).is_err()
         {
-            // The terminal has hung up; the end of the run is near.
+            // It fails where the terminal has hung up; the end of the run is near.
+            best_effort(fds::set_window_size(source.as_fd(), size));
         }
     }
 }

@@ -7,8 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::index::{HEADER, Origin, RECORD, Record, records};
-use super::tail::{RawLine, RawTail};
-use crate::report::model::Stream;
+use super::tail::{RawLine, RawTail, Stream};
 use crate::run::facts::{Holds, LogPart};
 use crate::sys::fs::open_regular;
 
