@@ -147,18 +147,15 @@ enum Start {
 /// # Errors
 /// When we lack what that takes (processes, descriptors): not the command's fault.
 fn start_command(run: &mut Run<'_>, image: &ExecImage) -> io::Result<Start> {
-    let pid = match process::fork()? {
-        Fork::Child => {
-            // If our parent is killed now, its successor finds the command by this.
-            run.board.board().command.store(nix::unistd::getpid().as_raw(), Ordering::Release);
-            run.wiring.install();
-            run.signals.give_back();
-            let errno = image.exec();
-            run.verdict.tell(errno);
-            process::leave(if errno == Errno::ENOENT { 127 } else { 126 });
-        }
-        Fork::Parent(pid) => pid,
-    };
+    let pid = process::fork_to_exec(image, &mut || {
+        // If our parent is killed now, its successor finds the command by this.
+        run.board.board().command.store(nix::unistd::getpid().as_raw(), Ordering::Release);
+        run.wiring.install();
+        run.signals.give_back();
+        let errno = image.exec();
+        run.verdict.tell(errno);
+        process::leave(if errno == Errno::ENOENT { 127 } else { 126 });
+    })?;
     run.board.board().command.store(pid.as_raw(), Ordering::Release);
     run.wiring.command_ends.clear();
     run.verdict.only_hear();

@@ -34,7 +34,7 @@ const SPLICE: u32 = 2;
 #[derive(Debug)]
 pub struct SpoolWriter {
     folder: PathBuf,
-    /// None while they can't be made.
+    /// None while there was nothing to write, or they can't be made.
     files: Option<Files>,
     start: Mark,
     len: u64,
@@ -74,9 +74,10 @@ impl Files {
 }
 
 impl SpoolWriter {
-    /// For the run's folder; a disk that refuses already now is asked again like one that does later.
+    /// For the run's folder. The files are made when there is something to write: most short commands
+    /// write nothing.
     pub fn new(folder: &Path, start: Mark, limits: Limits, note: &'static SpoolNote) -> Self {
-        let mut spool = Self {
+        Self {
             folder: folder.to_owned(),
             files: None,
             start,
@@ -87,11 +88,7 @@ impl SpoolWriter {
             room: Room::new(limits),
             copies: false,
             note,
-        };
-        if let Err(e) = spool.open() {
-            spool.refused(&e, start.elapsed());
         }
-        spool
     }
 
     fn open(&mut self) -> io::Result<()> {

@@ -33,6 +33,7 @@ fn filled(bytes: &[u8]) -> Pipe {
 
 /// A log that takes nothing: /dev/full in its place.
 fn refuse(spool: &mut SpoolWriter) -> File {
+    spool.open().unwrap();
     let full = File::options().write(true).open("/dev/full").unwrap();
     std::mem::replace(&mut spool.files.as_mut().unwrap().log, full)
 }

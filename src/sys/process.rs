@@ -30,6 +30,34 @@ pub fn fork() -> io::Result<Fork> {
     }
 }
 
+/// A child that shares our memory until it becomes another program (`become_it` must end in exec or
+/// [`leave`]), while we wait for that: vfork(2), with a stack of its own. It costs less than half of
+/// a fork, whose copied page tables exec throws away.
+///
+/// # Errors
+/// When there is no process or no memory to be had.
+pub fn fork_to_exec(image: &ExecImage, become_it: &mut dyn FnMut()) -> io::Result<Pid> {
+    extern "C" fn child(become_it: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: the pointer is the one below, whose owner waits until we are gone.
+        unsafe { (*become_it.cast::<&mut dyn FnMut()>())() };
+        leave(127)
+    }
+    // execvpe(3) copies argv to its stack for a script without `#!`.
+    let mut stack = vec![0_u128; (STACK + 2 * size_of_val(image.argv.as_slice())) / size_of::<u128>()];
+    let mut become_it = become_it;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the stack grows down from its end and is large enough; it and the closure live until the
+    // child has its own memory, since CLONE_VFORK suspends us until then. We have one thread.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr_range().end.cast();
+        libc::clone(child, top, flags, (&raw mut become_it).cast())
+    };
+    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
+}
+
+/// Bytes; execvpe(3) needs a path's length of it, our own code little more.
+const STACK: usize = 128 * 1024;
+
 /// Ends a forked child at once: no destructors, no buffers of the parent's flushed twice.
 pub fn leave(code: i32) -> ! {
     // SAFETY: _exit takes any number and doesn't return.
