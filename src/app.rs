@@ -1,7 +1,7 @@
 //! Picks the command and maps its outcome to our exit.
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, CommonArgs, OutboxAction, Sub};
 use crate::commands;
@@ -81,10 +81,8 @@ fn refuse(error: &clap::Error) -> Exit {
         });
     }
     let args: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
-    let subcommand =
-        args.iter().any(|a| ["pipe", "preview", "runs", "outbox", "config-example"].contains(&a.as_str()))
-            && !args.iter().any(|a| a == "--");
-    match meant(error, &args) {
+    let line = Line::read(&args);
+    match meant(error, &line) {
         Some(better) => ui.error(&better),
         None => {
             let text = error.render().to_string();
@@ -92,30 +90,100 @@ fn refuse(error: &clap::Error) -> Exit {
             ui.trouble(text.trim_start_matches("error: ").trim_end());
         }
     }
-    Exit::Code(if subcommand { exit::USAGE } else { exit::OWN_FAILURE })
+    Exit::Code(if line.subcommand.is_some() { exit::USAGE } else { exit::OWN_FAILURE })
 }
 
-/// `notify-done make -j8`: the `--` is missing.
-fn meant(error: &clap::Error, args: &[String]) -> Option<Error> {
+/// What was typed, as far as it can be made out although it is wrong.
+struct Line<'a> {
+    before: &'a [String],
+    /// From the first word on: what is neither an option nor an option's value.
+    rest: &'a [String],
+    /// The word, if it is one of ours.
+    subcommand: Option<clap::Command>,
+}
+
+impl<'a> Line<'a> {
+    fn read(args: &'a [String]) -> Self {
+        let cli = Cli::command();
+        let (before, rest) = args.split_at(first_word(&cli, args).unwrap_or(args.len()));
+        let subcommand = rest.first().and_then(|word| cli.find_subcommand(word)).cloned();
+        Self { before, rest, subcommand }
+    }
+}
+
+/// Where the first word stands; None: there is none, or `--` comes first.
+fn first_word(command: &clap::Command, args: &[String]) -> Option<usize> {
+    let takes_value = |flag: &str| {
+        let known = command.get_arguments().find(|known| known.get_long() == Some(flag));
+        known.is_some_and(|known| known.get_action().takes_values())
+    };
+    let mut at = 0;
+    while let Some(arg) = args.get(at) {
+        match arg.strip_prefix("--") {
+            Some("") => return None,
+            Some(flag) if takes_value(flag) => at += 2,
+            Some(_) => at += 1,
+            // None of our short ones takes a value.
+            None if arg.starts_with('-') && arg.len() > 1 => at += 1,
+            None => return Some(at),
+        }
+    }
+    None
+}
+
+/// The right form of what clap took offence at, where we can tell.
+fn meant(error: &clap::Error, line: &Line<'_>) -> Option<Error> {
     use clap::error::{ContextKind, ContextValue};
     if !matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
         return None;
     }
-    let word = match error.get(ContextKind::InvalidArg).or_else(|| error.get(ContextKind::InvalidSubcommand))
-    {
-        Some(ContextValue::String(word)) if !word.starts_with('-') => word.clone(),
-        _ => return None,
-    };
-    let at = args.iter().position(|a| *a == word)?;
-    let quoted = |args: &[String]| crate::report::name::display_command(args);
-    let before = if at > 0 { format!("{} ", quoted(&args[..at])) } else { String::new() };
-    Some(
-        Error::new(
-            Kind::Usage,
-            format!("`{word}` stands where an option belongs: the command comes after `--`"),
-        )
-        .hint(format!("notify-done {before}-- {}", quoted(&args[at..]))),
-    )
+    let offends = error.get(ContextKind::InvalidArg).or_else(|| error.get(ContextKind::InvalidSubcommand));
+    let Some(ContextValue::String(offends)) = offends else { return None };
+    let (word, after) = line.rest.split_first()?;
+    match &line.subcommand {
+        None => (offends == word).then(|| without_dashes(word, after, line)),
+        Some(_) if offends == word => Some(
+            Error::new(Kind::Usage, format!("`{word}` comes first, its options after it"))
+                .hint(typed(&["notify-done"], &[line.rest, line.before])),
+        ),
+        Some(pipe) if word == "pipe" => {
+            let at = first_word(pipe, after).filter(|at| after[*at] == *offends)?;
+            Some(with_a_command(offends, after.split_at(at)))
+        }
+        Some(_) => None,
+    }
+}
+
+/// `notify-done make -j8`: the `--` is missing.
+fn without_dashes(word: &str, after: &[String], line: &Line<'_>) -> Error {
+    let what = format!("`{word}` stands where an option belongs: the command comes after `--`");
+    let dashes = ["--".to_owned()];
+    let error =
+        Error::new(Kind::Usage, what).hint(typed(&["notify-done"], &[line.before, &dashes, line.rest]));
+    let cli = Cli::command();
+    // Longer ones only: `pip` is no slip.
+    let similar = |known: &&str| word.len() > 4 && strsim::osa_distance(known, word) <= 2;
+    match cli.get_subcommands().map(clap::Command::get_name).find(similar) {
+        Some(known) => error.hint(format!(
+            "or, if `{known}` was meant: {}",
+            typed(&["notify-done", known], &[after, line.before])
+        )),
+        None => error,
+    }
+}
+
+/// `notify-done pipe make`: a pipe has no command.
+fn with_a_command(word: &str, (options, command): (&[String], &[String])) -> Error {
+    let what = format!("`{word}` stands where an option belongs: `pipe` runs no command, it reads a pipe");
+    Error::new(Kind::Usage, what)
+        .hint(format!("{} 2>&1 | {}", typed(&[], &[command]), typed(&["notify-done", "pipe"], &[options])))
+        .hint(format!("or wrap it: {} -- {}", typed(&["notify-done"], &[options]), typed(&[], &[command])))
+}
+
+/// As one would type it.
+fn typed(words: &[&str], more: &[&[String]]) -> String {
+    let words: Vec<String> = words.iter().map(ToString::to_string).chain(more.concat()).collect();
+    crate::report::name::display_command(&words)
 }
 
 fn refuse_empty() -> Exit {

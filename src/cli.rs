@@ -16,7 +16,7 @@ use crate::run::wiring::PtyMode;
     name = "notify-done",
     version,
     override_usage = "notify-done [OPTIONS] -- COMMAND [ARG]...\n       make 2>&1 | notify-done pipe [OPTIONS]\n       notify-done preview | runs | outbox | config-example",
-    after_help = "The exit status is the command's; 125: our own failure before it ran, 126: not executable, 127: not found.\nMost options are also a key of notify.toml and a variable (--min-duration: NOTIFY_DONE_MIN_DURATION).\n`notify-done config-example` prints a notify.toml with every key explained.",
+    after_help = "The exit status is the command's; 125: our own failure before it ran, or its status is lost; 126: not executable, 127: not found.\nEach option but -v and -q is also a variable (--min-duration: NOTIFY_DONE_MIN_DURATION), most are a key of notify.toml.\n`notify-done config-example` prints a notify.toml with every key explained.",
     disable_help_subcommand = true,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
@@ -55,16 +55,17 @@ pub struct RunArgs {
     pub mail: MailArgs,
 
     /// Give the command a terminal for its output where you have one (auto), or a pipe (off)
-    #[arg(long, value_name = "MODE", value_enum, default_value = "auto", hide_possible_values = true)]
-    pub pty: Pty,
+    #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true)]
+    pub pty: Option<Pty>,
 
     /// Refuse to start the command when notify.toml has a mistake
     #[arg(long)]
     pub strict: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
 pub enum Pty {
+    #[default]
     Auto,
     Off,
 }
@@ -183,7 +184,7 @@ pub enum OutboxAction {
     },
     /// Send what is kept, now
     Flush {
-        /// Also the older notices that were kept while there was no account
+        /// All that is kept: also what isn't due yet, and the older notices from before there was an account
         #[arg(long)]
         all: bool,
         #[command(flatten)]
@@ -261,6 +262,8 @@ impl MailArgs {
     pub fn overrides(&self) -> Overrides {
         let list = |boxes: &[Mailbox]| (!boxes.is_empty()).then(|| boxes.to_vec());
         Overrides {
+            // Made absolute by who may ask for the working folder.
+            config: None,
             to: list(&self.to),
             cc: list(&self.cc),
             bcc: list(&self.bcc),

@@ -3,6 +3,8 @@
 use crate::run::facts::End;
 
 /// Our own failure before a command ran: a bad flag, nothing to run, `--strict` and a bad config.
+/// Also when the command's status is lost, since whoever waited for it was killed: that must not look
+/// like a success.
 pub const OWN_FAILURE: i32 = 125;
 /// The command was found but can't be executed, as env(1) has it.
 pub const NOT_EXECUTABLE: i32 = 126;
@@ -27,7 +29,7 @@ pub enum Exit {
 pub fn for_end(end: End) -> Exit {
     match end {
         End::Exited { code } => Exit::Code(code),
-        End::Signaled { signal, .. } => Exit::Signal(signal),
+        End::Signaled { signal, .. } | End::ToldToEnd { signal } => Exit::Signal(signal),
         End::NotStarted { errno } if errno == libc::ENOENT => Exit::Code(NOT_FOUND),
         End::NotStarted { .. } => Exit::Code(NOT_EXECUTABLE),
         // Never the end of a run that is being seen through; nobody knows its status.

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 
 use crate::config::Diagnostic;
 use crate::error::Error;
+use crate::sys::best_effort;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -99,7 +100,6 @@ pub fn raw(bytes: &[u8]) -> std::io::Result<()> {
 
 /// One write per line, so that lines of several processes don't mix within a line.
 fn err(line: &str) {
-    if std::io::stderr().lock().write_all(format!("{line}\n").as_bytes()).is_err() {
-        // Nowhere left to say it.
-    }
+    // Where it fails there is nowhere left to say it.
+    best_effort(std::io::stderr().lock().write_all(format!("{line}\n").as_bytes()));
 }

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 /// Files that do no I/O and read no clock, environment or terminal.
 const PURE: &[&str] = &[
     "cli.rs",
+    "commands/words.rs",
     "error.rs",
     "exit.rs",
     "config/file.rs",
     "config/keys.rs",
     "config/merge.rs",
     "config/mod.rs",
+    "config/path_json.rs",
     "config/provider.rs",
     "config/secret.rs",
     "config/values.rs",
@@ -19,9 +21,12 @@ const PURE: &[&str] = &[
     "deliver/ehlo.rs",
     "deliver/replies.rs",
     "deliver/verdict.rs",
+    "deliver/words.rs",
     "mail/draft.rs",
     "mail/limits.rs",
+    "outbox/choice.rs",
     "outbox/entry.rs",
+    "outbox/event.rs",
     "outbox/schedule.rs",
     "render/",
     "report/",
@@ -154,4 +159,49 @@ fn stages_do_not_reach_back() {
     ] {
         forbid(&format!("{stage} imports a later stage"), |name| name.starts_with(stage), &later);
     }
+}
+
+/// What a stage may name of the others: of the one before it only the pure files, of the one behind
+/// it nothing. `outbox/` hands jobs to `deliver/` and hears verdicts.
+const EDGES: &[(&str, &[&str])] = &[
+    ("spool/", &["spool", "run::facts", "sys"]),
+    ("report/", &["report", "run::facts", "spool::tail"]),
+    ("render/", &["render", "report::model", "report::text", "run::facts", "config::Language"]),
+    ("mail/", &["mail", "config", "report::model", "run::facts", "error", "sys::fs"]),
+    (
+        "outbox/",
+        &[
+            "outbox",
+            "config",
+            "deliver::diagnose",
+            "deliver::job",
+            "deliver::verdict",
+            "run::facts",
+            "error",
+            "sys",
+        ],
+    ),
+];
+
+/// Catches: a renderer that reads the spool, an outbox that knows how a mail is made.
+#[test]
+fn a_stage_imports_only_the_pure_files_of_the_one_before() {
+    let mut broken = Vec::new();
+    for (name, code) in sources() {
+        let Some((_, allowed)) = EDGES.iter().find(|(stage, _)| name.starts_with(stage)) else { continue };
+        if is_test_file(&name) {
+            continue;
+        }
+        for (at, _) in code.match_indices("crate::") {
+            let path = &code[at + "crate::".len()..];
+            let path = &path[..path.find(|c: char| !c.is_alphanumeric() && !"_:".contains(c)).unwrap_or(0)];
+            let inside = |edge: &str| {
+                path.strip_prefix(edge).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+            };
+            if !allowed.iter().any(|edge| inside(edge)) {
+                broken.push(format!("src/{name}: crate::{path}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "not among the edges of the map:\n{}", broken.join("\n"));
 }

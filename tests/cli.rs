@@ -27,7 +27,12 @@ fn flags(help: &str) -> Vec<String> {
 /// Catches an answer that leaves the user to find out what was meant.
 #[test]
 fn a_missing_dash_dash_is_shown_in_its_place() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 10] = [
+        // A title that is called like the command, or like a word of ours.
+        (&["--title", "make", "make"], "notify-done --title make -- make"),
+        (&["--title", "pipe", "make"], "notify-done --title pipe -- make"),
+        (&["make", "preview"], "notify-done -- make preview"),
+        (&["pip", "install", "x"], "notify-done -- pip install x"),
         (&["make", "-j8"], "notify-done -- make -j8"),
         (&["python", "train.py", "--lr", "1"], "notify-done -- python train.py --lr 1"),
         (&["--title", "x", "make", "all"], "notify-done --title x -- make all"),
@@ -39,6 +44,27 @@ fn a_missing_dash_dash_is_shown_in_its_place() {
         let done = TestEnv::new().notify_done(args).says(&["notify-done: ", says]).run();
         done.assert_code(125).assert_stdout("");
         assert!(done.stderr.lines().any(|line| line.trim() == says), "{}", done.stderr);
+    }
+}
+
+/// Catches `notify-done outbox -- lst`: advice for a command where a word of ours was meant.
+#[test]
+fn words_of_ours_are_told_from_a_command() {
+    let cases: [(&[&str], i32, &[&str]); 7] = [
+        (&["outbox", "lst"], 2, &["'lst'", "'list'"]),
+        (&["outbox", "list", "x"], 2, &["'x'", "outbox list"]),
+        (&["preview", "a", "b"], 2, &["'b'", "preview [OPTIONS] [RUN]"]),
+        (&["pipe", "--title", "t", "make", "-j8"], 2, &["make -j8 2>&1 | notify-done pipe --title t\n"]),
+        (&["--title", "x", "pipe"], 2, &["  notify-done pipe --title x\n"]),
+        (&["-q", "outbox", "list"], 2, &["  notify-done outbox list -q\n"]),
+        (&["outbx", "list"], 125, &["  notify-done -- outbx list\n", ": notify-done outbox list\n"]),
+    ];
+    for (args, code, says) in cases {
+        let done = TestEnv::new().notify_done(args).says(says).run();
+        done.assert_code(code).assert_stdout("");
+        if code == 2 && args[0] != "pipe" {
+            assert!(!done.stderr.contains(" -- "), "{}", done.stderr);
+        }
     }
 }
 
@@ -118,8 +144,8 @@ fn help_fits_on_a_screen_and_a_half() {
     assert_eq!(help(&["--version"]), format!("notify-done {}\n", env!("CARGO_PKG_VERSION")));
 }
 
-/// Flags that are no settings: of one run, or of our own words.
-const OF_A_RUN: [&str; 11] = [
+/// Flags without a key: of one run, or of our own words.
+const OF_A_RUN: [&str; 10] = [
     "--title",
     "--note",
     "--tag",
@@ -130,8 +156,50 @@ const OF_A_RUN: [&str; 11] = [
     "--strict",
     "--help",
     "--version",
-    "--status",
 ];
+
+/// Catches a variable that the help promises and nobody reads, one that wins over its flag, and one
+/// that the command doesn't see any more.
+#[test]
+fn flags_of_one_run_are_variables_too() {
+    let env = TestEnv::new();
+    let vars = [("TITLE", "the title"), ("NOTE", "a note\nin two lines"), ("TAG", "night, gpu")];
+    let said = |args: &[&str]| {
+        let mut run = env.notify_done(args);
+        for (name, value) in vars {
+            run = run.var(format!("NOTIFY_DONE_{name}").as_str(), value);
+        }
+        let done = run.stderr_is_free().run();
+        let text = fs::read_to_string(preview(&env)).unwrap();
+        (done, text)
+    };
+    let (done, text) = said(&["--", "sh", "-c", "echo $NOTIFY_DONE_TITLE"]);
+    done.assert_stdout("the title\n");
+    for part in ["the title", "a note", "in two lines", "night", "gpu"] {
+        assert!(text.contains(part), "{part} in:\n{text}");
+    }
+    let (_, text) = said(&["--title", "mine", "--note", "other", "--tag", "day", "--", "true"]);
+    assert!(!text.contains("the title") && !text.contains("a note") && !text.contains("night"), "{text}");
+    assert!(text.contains("mine") && text.contains("other") && text.contains("day"), "{text}");
+
+    env.config("nonsense = 1\n");
+    let strict = |value: &str| {
+        let run = env.notify_done(["--", "echo", "ran"]).var("NOTIFY_DONE_STRICT", value);
+        run.stderr_is_free().run()
+    };
+    strict("1").assert_code(125).assert_stdout("");
+    strict("0").assert_code(0).assert_stdout("ran\n");
+    let wrong = strict("perhaps");
+    assert!(wrong.stderr.contains("NOTIFY_DONE_STRICT: `perhaps`"), "{}", wrong.stderr);
+    let run = env.notify_done(["--", "echo", "ran"]).var("NOTIFY_DONE_PTY", "half");
+    run.says(&["NOTIFY_DONE_PTY: `half`", "auto, off"]).run().assert_code(0).assert_stdout("ran\n");
+}
+
+/// The text of the last run's mail.
+fn preview(env: &TestEnv) -> String {
+    let paths = String::from_utf8(env.notify_done(["preview"]).stderr_is_free().run().stdout).unwrap();
+    paths.lines().nth(1).unwrap().to_owned()
+}
 
 /// Catches help that promises a key or a variable for a flag that has none.
 #[test]

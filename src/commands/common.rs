@@ -1,21 +1,22 @@
 //! What the commands share: the settings in force, the places, the wait at the end.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::notice::Again;
 use super::words;
+pub use super::words::text_of;
 use crate::cli::{CommonArgs, MailArgs};
 use crate::config::load::{LoadRequest, load};
 use crate::config::{
-    Diagnostic, Language, Loaded, NotifySettings, Overrides, Settings, Severity, Source, Wait, merge,
+    Diagnostic, Language, Loaded, LogSettings, NotifySettings, OfRun, Overrides, Settings, Severity, Source,
+    Wait, merge,
 };
 use crate::render::i18n::Lang;
 use crate::run::facts::{Origin, RunId, RunStart};
 use crate::run::front::{Ended, Forwarder};
 use crate::run::mailer::{Link, Policy, Waited, Word};
+use crate::spool::room::Limits;
 use crate::sys::clock::Mark;
 use crate::sys::{clock, fds, fs, host, ids, paths};
 use crate::ui::Ui;
@@ -41,6 +42,8 @@ pub struct Context {
     explicit: Option<PathBuf>,
     from_env: Option<PathBuf>,
     pub overrides: Overrides,
+    /// What the environment says of this run alone.
+    pub of_run: OfRun,
     /// Findings about environment variables.
     pub diagnostics: Vec<Diagnostic>,
     /// Where our state is kept; None: nowhere could be written.
@@ -51,20 +54,38 @@ impl Context {
     /// Takes flags and environment in; makes paths absolute, since the mailer works in `/`.
     pub fn new(common: &CommonArgs, flags: Overrides) -> Self {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        let (env, diagnostics) = merge::env_overrides(&|name| std::env::var_os(name));
+        let (env, mut diagnostics) = merge::env_overrides(&|name| std::env::var_os(name));
+        let (of_run, more) = merge::env_of_run(&|name| std::env::var_os(name));
+        diagnostics.extend(more);
         let from_env = std::env::var_os("NOTIFY_DONE_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from);
-        Self {
-            explicit: common.config.as_ref().map(absolute),
-            from_env: from_env.as_ref().map(absolute),
-            overrides: flags.or(env),
-            diagnostics,
-            root: None,
-        }
+        let explicit = common.config.as_ref().map(absolute);
+        let from_env = from_env.as_ref().map(absolute);
+        let config = explicit.clone().or_else(|| from_env.clone());
+        let overrides = Overrides { config, ..flags.or(env) };
+        Self { explicit, from_env, overrides, of_run, diagnostics, root: None }
     }
 
-    /// The same for a run of earlier, with what it was told.
-    pub fn for_run(&self, overrides: Overrides, root: &Path) -> Self {
-        Self { overrides, root: Some(root.to_owned()), ..self.clone() }
+    /// The same for a run of earlier, with what it was told: its notify.toml too, unless `--config`
+    /// names one now.
+    pub fn for_run(&self, overrides: Overrides) -> Self {
+        let explicit = self.explicit.clone().or_else(|| overrides.config.clone());
+        Self { explicit, overrides, ..self.clone() }
+    }
+
+    /// For the notices of other runs: by the notify.toml that each was given, else the usual one. The
+    /// one that this run was given is none of theirs.
+    pub fn for_others(&self) -> Self {
+        Self { explicit: None, from_env: None, ..self.clone() }
+    }
+
+    /// The same with this notify.toml.
+    pub fn with_config(&self, file: &Path) -> Self {
+        Self { explicit: Some(file.to_owned()), ..self.clone() }
+    }
+
+    /// `--config`, if it was given.
+    pub fn explicit(&self) -> Option<&Path> {
+        self.explicit.as_deref()
     }
 
     /// The settings as they are now: `notify.toml` is read anew each time.
@@ -105,8 +126,10 @@ impl Context {
             ui.trouble(&format!("can't write to {}: {why}; {instead}\n{fix}", wanted.display()));
         }
         self.root = found.root;
-        let folder = self.root.as_ref()?.join("runs").join(&id.0);
-        match fs::private_dir(&folder) {
+        let runs = self.root.as_ref()?.join(paths::RUNS);
+        let folder = runs.join(&id.0);
+        // The root may be a folder that others can write: what they put there is refused here.
+        match fs::private_dir(&runs).and_then(|()| fs::private_dir(&folder)) {
             Ok(()) => Some(folder),
             Err(why) => {
                 ui.trouble(&format!(
@@ -132,6 +155,11 @@ impl Context {
     }
 }
 
+/// `NOTIFY_DONE=off`: as if we weren't there.
+pub fn switched_off() -> bool {
+    std::env::var_os("NOTIFY_DONE").is_some_and(|value| value == "off")
+}
+
 fn place_of(source: &Source) -> String {
     match source {
         Source::Default => "the default".to_owned(),
@@ -145,8 +173,13 @@ pub fn language(setting: Language) -> Lang {
     Lang::choose(setting, host::locale().as_deref())
 }
 
+/// How much disk the log may take.
+pub fn log_limits(log: &LogSettings) -> Limits {
+    Limits { max_size: log.max_size, reserve: log.reserve }
+}
+
 /// What is known of a run at its start.
-pub fn start_of(origin: Origin, mail: &MailArgs) -> RunStart {
+pub fn start_of(origin: Origin, mail: &MailArgs, env: &OfRun) -> RunStart {
     let started = clock::now();
     let cwd = std::env::current_dir().map_or_else(
         // The folder was deleted under us; the shell still has its name.
@@ -156,24 +189,14 @@ pub fn start_of(origin: Origin, mail: &MailArgs) -> RunStart {
     RunStart {
         id: RunId(ids::timed_id(started)),
         origin,
-        title: mail.title.clone(),
-        note: mail.note.clone(),
-        tags: mail.tag.clone(),
+        title: mail.title.clone().or_else(|| env.title.clone()),
+        note: mail.note.clone().or_else(|| env.note.clone()),
+        tags: if mail.tag.is_empty() { env.tags.clone() } else { mail.tag.clone() },
         host: host::name(),
         user: host::user(),
         cwd,
         started,
     }
-}
-
-/// Bytes as text: what isn't UTF-8 as `\xNN`.
-pub fn text_of(bytes: &OsStr) -> String {
-    let mut text = String::new();
-    for chunk in bytes.as_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
-        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
-    }
-    text
 }
 
 pub fn policy(notify: &NotifySettings, ui: &Ui) -> Policy {

@@ -1,14 +1,18 @@
 //! The notices that nobody lived to make: of runs that were cut off with every process of ours, and
 //! of those whose mailer was. Found by the next start and by `outbox flush`.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::common::Context;
-use super::notice;
+use super::{notice, words};
+use crate::config::Loaded;
+use crate::error::{Error, Kind};
 use crate::outbox::entry::EntryId;
 use crate::outbox::store::Store;
+use crate::render::i18n::Lang;
 use crate::run::alive::{self, Claim, Lookout};
 use crate::run::facts::{Death, RunFacts, RunStart};
 use crate::run::interrupted;
@@ -16,6 +20,7 @@ use crate::run::life::Life;
 use crate::run::mailer::Teller;
 use crate::run::record::{FILE, Phase, RunRecord};
 use crate::sys::fs::{Durability, create_private, open_ours, replace};
+use crate::sys::paths::RUNS;
 use crate::sys::{clock, paths};
 
 /// Younger runs may still have a mailer at work.
@@ -30,47 +35,86 @@ pub enum Patience {
     Leave,
 }
 
-/// Makes them and tries once to send each. In silence: nobody here is their reader's terminal.
+/// What was made.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// Those that may go out at once.
+    ready: Vec<Ready>,
+    /// How many could not be kept, each of which was told.
+    pub not_kept: u32,
+}
+
+#[derive(Debug)]
+struct Ready {
+    store: Store,
+    id: EntryId,
+    loaded: Loaded,
+    lang: Lang,
+}
+
+/// Makes them and tries once to send each, by the notify.toml that its own run was given. In silence:
+/// nobody here is their reader's terminal.
 pub fn make_and_send(context: &Context) {
-    let silent = &mut Teller::silent();
-    for (store, id) in make(context, Patience::Leave, silent) {
-        let loaded = context.load();
-        notice::send_first(&store, &id, &loaded.settings, (context.lang(&loaded.settings), silent));
+    for Ready { store, id, loaded, lang } in make(&context.for_others(), Patience::Leave, &mut |_| {}).ready {
+        notice::send_first(&store, &id, &loaded.settings, (lang, &mut Teller::silent()));
     }
 }
 
-/// Makes them; those that may go out at once.
-pub fn make(context: &Context, patience: Patience, tell: &mut Teller) -> Vec<(Store, EntryId)> {
-    let roots = paths::existing_state_roots();
-    roots.iter().flat_map(|root| make_in(context, root, (patience, &mut *tell))).collect()
+/// Makes them, and tells of each that can't be kept, or not whole.
+pub fn make(context: &Context, patience: Patience, tell: &mut dyn FnMut(&str)) -> Made {
+    let mut made = Made::default();
+    for root in paths::existing_state_roots() {
+        make_in(context, &root, (patience, &mut *tell), &mut made);
+    }
+    made
 }
 
 fn make_in(
     context: &Context,
     root: &Path,
-    (patience, tell): (Patience, &mut Teller),
-) -> Vec<(Store, EntryId)> {
-    let lookout = Lookout::new(&root.join("runs"));
+    (patience, tell): (Patience, &mut dyn FnMut(&str)),
+    made: &mut Made,
+) {
+    let lookout = Lookout::new(&root.join(RUNS));
     if open_runs(root, &lookout).is_empty() {
-        return Vec::new();
+        return;
     }
-    let Some(_lock) = lock(root, patience) else { return Vec::new() };
-    let mut made = Vec::new();
+    let _lock = match lock(root, patience) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return,
+        Err(e) => {
+            let error = Error::new(Kind::Storage, format!("can't write to {}", root.display())).because(e);
+            tell(&notice::with_hints(&error));
+            made.not_kept += 1;
+            return;
+        }
+    };
     for folder in open_runs(root, &lookout) {
         let Some(Missing { facts, record, _claim }) = look_at(&folder, root, &lookout) else { continue };
-        let context = context.for_run(record.overrides, root);
+        let mut context = context.for_run(record.overrides);
+        context.root = Some(root.to_owned());
         let loaded = context.load();
         let lang = context.lang(&loaded.settings);
-        if let Some((store, None)) = notice::make(&context, &facts, &loaded, (lang, &mut *tell)) {
-            made.push((store, notice::entry_id(&facts)));
+        match notice::make(&context, &facts, &loaded, lang) {
+            Ok(notice::Made { store, held, why_less, .. }) => {
+                if let Some(error) = why_less {
+                    tell(&words::kept_with_less(&notice::with_hints(&error), lang));
+                }
+                if held.is_none() {
+                    made.ready.push(Ready { store, id: notice::entry_id(&facts), loaded, lang });
+                }
+            }
+            Err(error) => {
+                made.not_kept += 1;
+                tell(&notice::lost(&error, &facts, lang));
+            }
         }
     }
-    made
 }
 
 /// The folders of runs for which something may be left to be done, oldest first.
 fn open_runs(root: &Path, lookout: &Lookout) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root.join("runs")).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(root.join(RUNS)).into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> =
         entries.map(|entry| entry.path()).filter(|folder| lookout.is_open(folder)).collect();
     found.sort();
@@ -82,20 +126,20 @@ fn open_runs(root: &Path, lookout: &Lookout) -> Vec<PathBuf> {
 ///
 /// On a file system without locks everybody gets it: that no two make the same notice hangs on the
 /// claim.
-fn lock(root: &Path, patience: Patience) -> Option<File> {
+fn lock(root: &Path, patience: Patience) -> io::Result<Option<File>> {
     let path = root.join("missing.lock");
     let file = match create_private(&path) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            let options = std::fs::OpenOptions::new().write(true).to_owned();
-            open_ours(&path).and_then(|_| options.open(&path)).ok()?
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            open_ours(&path)?;
+            File::options().write(true).open(&path)?
         }
-        made => made.ok()?,
+        made => made?,
     };
     let locked = match patience {
-        Patience::Wait => file.lock().map_err(std::fs::TryLockError::Error),
+        Patience::Wait => file.lock().map_err(TryLockError::Error),
         Patience::Leave => file.try_lock(),
     };
-    (!matches!(locked, Err(std::fs::TryLockError::WouldBlock))).then_some(file)
+    Ok((!matches!(locked, Err(TryLockError::WouldBlock))).then_some(file))
 }
 
 struct Missing {

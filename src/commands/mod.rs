@@ -2,6 +2,7 @@
 
 pub mod common;
 pub mod find;
+pub mod keep;
 pub mod missing;
 pub mod notice;
 pub mod outbox;

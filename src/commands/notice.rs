@@ -6,62 +6,25 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::common::{self, Context};
+use super::keep::{Draft, Picture, keep};
 use super::prune::{Keep, prune};
 use super::{missing, words};
-use crate::config::{Attach, Loaded, Overrides, Settings};
+use crate::config::{Loaded, Overrides, Settings};
 use crate::deliver::job::Limits;
-use crate::error::{Error, Kind, Result};
-use crate::mail::compose::{Content, compose};
+use crate::error::{Error, Result};
 use crate::mail::draft::message_id;
-use crate::mail::limits::{self, Attachment, Policy};
 use crate::outbox::drain::{Pick, Plan};
 use crate::outbox::entry::{Addressing, Entry, EntryId, HeldReason};
-use crate::outbox::{entry::Folder, store::Store};
+use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
-use crate::render::{Rendered, render, terminal};
-use crate::report::build::{Input, build};
+use crate::render::terminal;
 use crate::report::model::Report;
 use crate::run::alive;
 use crate::run::facts::{End, RunFacts};
 use crate::run::mailer::{Link, Teller, Word, fork_mailer};
 use crate::run::record::{FILE, Phase, RunRecord};
-use crate::spool::reader::tail;
 use crate::sys::fs::{Durability, replace};
 use crate::sys::{clock, fds, paths};
-
-/// With no account to ask, a mail is made for the smallest of the usual limits (NetEase's).
-const MAX_MESSAGE: u64 = 50_000_000;
-
-/// A run as it will be seen.
-#[derive(Debug)]
-pub struct Picture {
-    pub report: Report,
-    pub rendered: Rendered,
-    pub attachments: Vec<Attachment>,
-}
-
-/// Puts a run into words, with as much of its log as the settings and the provider allow.
-pub fn picture(facts: &RunFacts, settings: &Settings, lang: Lang) -> Picture {
-    let smallest = settings.accounts.iter().map(|account| account.server.max_message).min();
-    let policy = Policy {
-        attach: settings.log.attach,
-        max_attachment: settings.log.max_attachment,
-        max_message: smallest.unwrap_or(MAX_MESSAGE),
-        tail_bytes: limits::TAIL_BYTES,
-    };
-    picture_within(facts, settings, lang, &policy)
-}
-
-fn picture_within(facts: &RunFacts, settings: &Settings, lang: Lang, policy: &Policy) -> Picture {
-    let logs = limits::plan(&facts.log, policy);
-    let attachments = limits::attachments(&facts.log, &logs);
-    let lines = usize::try_from(settings.log.tail_lines).unwrap_or(usize::MAX);
-    // A part that can't be read has its trouble told in its note; the others still show.
-    let tails = facts.log.iter().filter_map(|part| tail(part, lines).ok()).collect();
-    let report = build(Input { facts, tails, logs, zone: TimeZone::system() });
-    let rendered = render(&report, lang, settings.mail.subject.as_deref());
-    Picture { report, rendered, attachments }
-}
 
 /// Makes the notice, keeps it, and tries once to send it. What happens is told, not returned:
 /// nobody is left to take an error.
@@ -73,7 +36,13 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     let lang = context.lang(&loaded.settings);
     let made = match kept_before(facts) {
         Some(store) => Some((store, if loaded.unusable() { Some(HeldReason::Config) } else { None })),
-        None => make(context, facts, &loaded, (lang, teller)),
+        None => match make(context, facts, &loaded, lang) {
+            Ok(made) => Some(tell_made(made, &loaded, (lang, teller))),
+            Err(error) => {
+                teller.say(&Word::Trouble(lost(&error, facts, lang)));
+                None
+            }
+        },
     };
     if let Some((store, held)) = &made
         && held.is_none()
@@ -90,31 +59,37 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     }
 }
 
-/// Makes the notice and keeps it; None: it could not be kept, which has been told.
-pub(super) fn make(
-    context: &Context,
-    facts: &RunFacts,
-    loaded: &Loaded,
-    (lang, teller): (Lang, &mut Teller),
-) -> Option<(Store, Option<HeldReason>)> {
-    let picture = picture(facts, &loaded.settings, lang);
+/// A notice that is in the outbox.
+pub(super) struct Made {
+    pub store: Store,
+    pub held: Option<HeldReason>,
+    report: Report,
+    /// Why it goes without the log, if it does.
+    pub why_less: Option<Error>,
+}
+
+/// Makes the notice and keeps it.
+pub(super) fn make(context: &Context, facts: &RunFacts, loaded: &Loaded, lang: Lang) -> Result<Made> {
     let held = match (loaded.settings.accounts.is_empty(), loaded.unusable()) {
         (_, true) => Some(HeldReason::Config),
         (true, false) => Some(HeldReason::NoAccount),
         (false, false) => None,
     };
-    let entry = entry(context, facts, &loaded.settings, &picture, held);
-    let (store, report, why_less) = match keep(context, facts, &loaded.settings, (lang, picture, &entry)) {
-        Ok(kept) => kept,
-        Err(error) => {
-            let log = facts.log.first().map(|part| part.path.as_path());
-            teller.say(&Word::Trouble(words::not_kept(&with_hints(&error), log, lang)));
-            return None;
-        }
-    };
+    let draft = Draft::whole(facts, &loaded.settings, lang);
+    let entry = entry(context, facts, &loaded.settings, &draft.picture, held);
+    let (store, report, why_less) = keep(context.root.as_deref(), draft, &entry)?;
     if let Some(root) = &context.root {
         note_kept(root, facts, &context.overrides);
     }
+    Ok(Made { store, held, report, why_less })
+}
+
+fn tell_made(
+    made: Made,
+    loaded: &Loaded,
+    (lang, teller): (Lang, &mut Teller),
+) -> (Store, Option<HeldReason>) {
+    let Made { store, held, report, why_less } = made;
     if let Some(error) = why_less {
         teller.say(&Word::Trouble(words::kept_with_less(&with_hints(&error), lang)));
     }
@@ -124,10 +99,17 @@ pub(super) fn make(
             tell_no_account(&report, loaded, lang, teller);
         }
         Some(HeldReason::Config) => {
-            teller.say(&Word::Trouble(words::held_by_config(&common::unusable(loaded), lang)));
+            let told = words::held_by_config(&common::unusable(loaded), lang);
+            teller.say(&Word::Trouble(told));
         }
     }
-    Some((store, held))
+    (store, held)
+}
+
+/// What is said of a notice that could not be kept.
+pub(super) fn lost(error: &Error, facts: &RunFacts, lang: Lang) -> String {
+    let log = facts.log.first().map(|part| part.path.as_path());
+    words::not_kept(&with_hints(error), log, lang)
 }
 
 /// The notice of a run bears the run's id.
@@ -175,7 +157,7 @@ impl Again<'_> {
     }
 }
 
-fn with_hints(error: &Error) -> String {
+pub(super) fn with_hints(error: &Error) -> String {
     std::iter::once(error.to_string()).chain(error.hints.iter().cloned()).collect::<Vec<_>>().join("\n")
 }
 
@@ -195,7 +177,7 @@ fn entry(
     // The same whoever makes it and however often, so that a double would be known for one.
     let unique = facts.start.id.to_string();
     let domain = settings.accounts.first().and_then(|account| account.address.rsplit_once('@'));
-    let Overrides { to, cc, bcc, from_name, account, .. } = context.overrides.clone();
+    let Overrides { config, to, cc, bcc, from_name, account, .. } = context.overrides.clone();
     // A mailbox sorts by date: what was found out today isn't put beside the mails of last week.
     let date = match facts.end {
         End::Interrupted { .. } => clock::now(),
@@ -210,7 +192,7 @@ fn entry(
         date,
         utc_offset: TimeZone::system().to_offset(date).seconds(),
         subject: picture.rendered.subject.clone(),
-        addressing: Addressing { account, to, cc, bcc, from_name },
+        addressing: Addressing { config, account, to, cc, bcc, from_name },
         recipients: None,
         attempts: Vec::new(),
         attempt_count: 0,
@@ -219,69 +201,6 @@ fn entry(
         held,
         next_try: None,
     }
-}
-
-/// Puts the mail on a disk: the user's own place first, then where else it fits, whole rather
-/// than without its log. Says what was wrong when something had to be left out.
-fn keep(
-    context: &Context,
-    facts: &RunFacts,
-    settings: &Settings,
-    (lang, picture, entry): (Lang, Picture, &Entry),
-) -> Result<(Store, Report, Option<Error>)> {
-    let mut roots: Vec<PathBuf> = context.root.iter().cloned().collect();
-    roots.extend(paths::state_roots().into_iter().filter(|root| context.root.as_ref() != Some(root)));
-    let whole = keep_in_one_of(&roots, &picture, entry);
-    let Err(why) = whole else { return whole.map(|store| (store, picture.report, None)) };
-    let policy = Policy {
-        attach: Attach::None,
-        max_attachment: None,
-        max_message: MAX_MESSAGE,
-        tail_bytes: limits::TAIL_BYTES,
-    };
-    let bare = picture_within(facts, settings, lang, &policy);
-    keep_in_one_of(&roots, &bare, entry).map(|store| (store, bare.report, Some(why)))
-}
-
-/// The error, if all refuse, is that of the first: the user's own place.
-fn keep_in_one_of(roots: &[PathBuf], picture: &Picture, entry: &Entry) -> Result<Store> {
-    let mut first = None;
-    for root in roots {
-        match keep_in(root, picture, entry) {
-            Ok(store) => return Ok(store),
-            Err(error) => {
-                first.get_or_insert(error);
-            }
-        }
-    }
-    Err(first.unwrap_or_else(|| Error::new(Kind::Storage, "there is no folder to keep it in")))
-}
-
-fn keep_in(root: &Path, picture: &Picture, entry: &Entry) -> Result<Store> {
-    crate::sys::fs::private_dir(root)
-        .map_err(|e| Error::new(Kind::Storage, format!("can't write to {}", root.display())).because(e))?;
-    let store = Store::open(root.join("outbox"))?;
-    let pending = store.begin(&entry.id)?;
-    let content = Content {
-        text: &picture.rendered.text,
-        html: &picture.rendered.html,
-        attachments: &picture.attachments,
-        boundary_seed: entry.id.as_str(),
-    };
-    let composed = {
-        let mut out = std::io::BufWriter::with_capacity(64 * 1024, &pending.body);
-        compose(&mut out, &content).and_then(|_| {
-            use std::io::Write;
-            out.flush().map_err(|e| Error::new(Kind::Storage, "can't write the mail").because(e))
-        })
-    };
-    if let Err(error) = composed {
-        store.abandon(pending);
-        return Err(error);
-    }
-    let folder = if entry.held.is_some() { Folder::Held } else { Folder::New };
-    store.commit(pending, entry, folder)?;
-    Ok(store)
 }
 
 pub(super) fn send_first(

@@ -1,25 +1,26 @@
 //! `notify-done outbox list` and `flush`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::common::{self, Context};
+use super::common::Context;
 use super::missing::{self, Patience};
 use super::words;
 use crate::cli::OutboxAction;
 use crate::config::read_secret::read_secret;
-use crate::config::{Account, Overrides, Settings};
+use crate::config::{Account, Loaded, Overrides, Settings};
 use crate::deliver::job::Limits;
 use crate::deliver::smtp::attempt_blocking;
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
 use crate::mail::draft::{Draft, header_block};
 use crate::outbox::drain::{Hands, Letterhead, Pick, Plan, drain};
-use crate::outbox::entry::{Entry, Folder};
+use crate::outbox::entry::{Entry, Folder, Whose};
 use crate::outbox::event::Tally;
 use crate::outbox::held::Which;
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
-use crate::run::mailer::{Teller, Word};
+use crate::run::mailer::Word;
 use crate::sys::{clock, paths};
 use crate::ui::{self, Ui};
 
@@ -27,14 +28,18 @@ use crate::ui::{self, Ui};
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(60);
 
 /// # Errors
-/// When the outbox can't be read, or there is no account to flush with.
+/// When the outbox can't be read.
 pub fn run(action: &OutboxAction, ui: &Ui) -> Result<Exit> {
+    let (OutboxAction::List { common } | OutboxAction::Flush { common, .. }) = action;
+    let context = Context::new(common, Overrides::default());
+    let loaded = context.load();
+    loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
+    let lang = context.lang(&loaded.settings);
     match action {
-        OutboxAction::List { .. } => list(),
-        OutboxAction::Flush { all, common } => {
-            let context = Context::new(common, Overrides::default());
+        OutboxAction::List { .. } => list(lang),
+        OutboxAction::Flush { all, .. } => {
             let which = if *all { Which::All } else { Which::Fresh };
-            flush(&context, which, ui)
+            Flush { context: &context, which, lang, ui }.run(&loaded)
         }
     }
 }
@@ -59,67 +64,133 @@ fn stores() -> Result<Vec<Store>> {
     }
 }
 
-fn flush(context: &Context, which: Which, ui: &Ui) -> Result<Exit> {
-    let loaded = context.load();
-    loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
-    let lang = context.lang(&loaded.settings);
-    if loaded.unusable() {
-        return Err(Error::new(Kind::Config, "nothing was sent: notify.toml has a mistake")
-            .hint("mend it, then run `notify-done outbox flush` again"));
-    }
-    if loaded.settings.accounts.is_empty() {
-        let expected = loaded.path.as_deref().or(loaded.expected_path.as_deref());
-        return Err(Error::new(Kind::Config, "nothing was sent: no mailbox is set up")
-            .hint(words::set_up(expected, lang)));
-    }
-    missing::make(context, Patience::Wait, &mut Teller::silent());
-    let mut total = Tally::default();
-    for store in stores()? {
-        let mut unreadable = 0;
-        if let Err(error) = store.release(which) {
-            // One that can't be read is told, and keeps nothing else back.
-            ui.error(&error);
-            unreadable = 1;
-        }
-        let waiting = store.list(Folder::Held)?.len();
-        if waiting > 0 {
-            ui.note(&format!(
-                "{waiting} older notices from before a mailbox was set up are kept; `notify-done outbox flush --all` sends them too"
-            ));
-        }
-        let tally = send_all(&store, &loaded.settings, lang, ui)?;
-        total.sent += tally.sent;
-        total.kept += tally.kept;
-        total.failed += tally.failed;
-        total.left += tally.left + unreadable;
-    }
-    let Tally { sent, kept, failed, left } = total;
-    if sent + kept + failed + left == 0 {
-        ui.block(words::either(
-            lang,
-            "notify-done: nothing waits in the outbox",
-            "notify-done: 没有等待发送的邮件",
-        ));
-    }
-    Ok(Exit::Code(if kept + failed + left == 0 { exit::DONE } else { exit::NOT_DONE }))
+struct Flush<'a> {
+    context: &'a Context,
+    which: Which,
+    lang: Lang,
+    ui: &'a Ui,
 }
 
-fn send_all(store: &Store, settings: &Settings, lang: Lang, ui: &Ui) -> Result<Tally> {
-    let limits = Limits::default();
-    let plan = Plan {
-        pick: Pick::All,
-        accounts: &settings.accounts,
-        preferred: settings.account.as_deref(),
-        mail: &settings.mail,
-        limits: &limits,
-        wait: WAIT_FOR_OTHERS,
-    };
-    drain_telling(store, &plan, lang, &mut |word| match word {
-        // Who asks for a flush wants to know, wherever stderr goes.
-        Word::Note(text) | Word::Trouble(text) => ui.trouble(&text),
-        Word::Summary(text) => ui.block(&text),
-        Word::Done => {}
-    })
+impl Flush<'_> {
+    fn run(&self, usual: &Loaded) -> Result<Exit> {
+        let mut total = Tally::default();
+        total.left += missing::make(self.context, Patience::Wait, &mut |text| self.say(text)).not_kept;
+        let stores = stores()?;
+        for whose in self.groups(&stores)? {
+            let Tally { sent, kept, failed, left } = self.send(&whose, &stores, usual)?;
+            total.sent += sent;
+            total.kept += kept;
+            total.failed += failed;
+            total.left += left;
+        }
+        let Tally { sent, kept, failed, left } = total;
+        if sent + kept + failed + left == 0 {
+            self.ui.block(words::either(
+                self.lang,
+                "notify-done: nothing waits in the outbox",
+                "notify-done: 没有等待发送的邮件",
+            ));
+        }
+        Ok(Exit::Code(if kept + failed + left == 0 { exit::DONE } else { exit::NOT_DONE }))
+    }
+
+    /// A notice goes out by the notify.toml that its run was given; all go by one that is named now.
+    fn groups(&self, stores: &[Store]) -> Result<Vec<Whose>> {
+        if self.context.explicit().is_some() {
+            return Ok(vec![Whose::Anyones]);
+        }
+        let mut files = BTreeSet::new();
+        for store in stores {
+            files.extend(store.files_named()?);
+        }
+        if files.is_empty() {
+            files.insert(None);
+        }
+        Ok(files.into_iter().map(Whose::Under).collect())
+    }
+
+    fn send(&self, whose: &Whose, stores: &[Store], usual: &Loaded) -> Result<Tally> {
+        let own = match whose {
+            Whose::Under(Some(file)) => {
+                let loaded = self.context.with_config(file).load();
+                loaded.diagnostics.iter().for_each(|d| self.ui.diagnostic(d));
+                Some((file.as_path(), loaded))
+            }
+            Whose::Anyones | Whose::Under(None) => None,
+        };
+        let loaded = own.as_ref().map_or(usual, |(_, loaded)| loaded);
+        if let Some((what, hint)) = self.obstacle(loaded) {
+            let mut error = Error::new(Kind::Config, what).hint(hint);
+            if let Some((file, _)) = own {
+                let (why, way_out) = words::under_another_file(file, self.lang);
+                error = error.because(why).hint(way_out);
+            }
+            self.error(error);
+            return Ok(Tally { left: 1, ..Tally::default() });
+        }
+        let mut total = Tally::default();
+        for store in stores {
+            let tally = self.send_from(store, whose, &loaded.settings)?;
+            total.sent += tally.sent;
+            total.kept += tally.kept;
+            total.failed += tally.failed;
+            total.left += tally.left;
+        }
+        Ok(total)
+    }
+
+    /// Why nothing can be sent by these settings, and what to do.
+    fn obstacle(&self, loaded: &Loaded) -> Option<(&'static str, String)> {
+        if loaded.unusable() {
+            return Some(words::nothing_sent_config(self.lang));
+        }
+        let expected = loaded.path.as_deref().or(loaded.expected_path.as_deref());
+        let what =
+            words::either(self.lang, "nothing was sent: no mailbox is set up", "没有发送：还没有配置邮箱");
+        loaded.settings.accounts.is_empty().then(|| (what, words::set_up(expected, self.lang)))
+    }
+
+    fn send_from(&self, store: &Store, whose: &Whose, settings: &Settings) -> Result<Tally> {
+        let mut unreadable = 0;
+        if let Err(error) = store.release(self.which, whose) {
+            // One that can't be read is told, and keeps nothing else back.
+            self.error(error);
+            unreadable = 1;
+        }
+        let waiting = store.held(whose)?.len();
+        if waiting > 0 {
+            self.ui.note(&self.naming(&words::older_are_kept(waiting, self.lang)));
+        }
+        let limits = Limits::default();
+        let plan = Plan {
+            pick: Pick::All(whose.clone()),
+            accounts: &settings.accounts,
+            preferred: settings.account.as_deref(),
+            mail: &settings.mail,
+            limits: &limits,
+            wait: WAIT_FOR_OTHERS,
+        };
+        let tally = drain_telling(store, &plan, self.lang, &mut |word| match word {
+            // Who asks for a flush wants to know, wherever stderr goes.
+            Word::Note(text) | Word::Trouble(text) => self.say(&text),
+            Word::Summary(text) => self.ui.block(&text),
+            Word::Done => {}
+        })?;
+        Ok(Tally { left: tally.left + unreadable, ..tally })
+    }
+
+    fn naming(&self, text: &str) -> String {
+        words::naming(text, self.context.explicit())
+    }
+
+    fn say(&self, text: &str) {
+        self.ui.trouble(&self.naming(text));
+    }
+
+    fn error(&self, mut error: Error) {
+        error.hints.iter_mut().for_each(|hint| *hint = self.naming(hint));
+        self.ui.error(&error);
+    }
 }
 
 /// Drains with the real clock, secrets and network, and tells each event in words.
@@ -165,13 +236,11 @@ fn headers(letterhead: &Letterhead<'_>) -> Result<Vec<u8>> {
         from: from.clone(),
         to: to.to_vec(),
         cc: cc.to_vec(),
-        reply_to: None,
         subject: entry.subject.clone(),
     })
 }
 
-fn list() -> Result<Exit> {
-    let lang = common::language(crate::config::Language::Auto);
+fn list(lang: Lang) -> Result<Exit> {
     let mut out = String::new();
     for store in stores()? {
         // What a process that was killed had taken is back in new/ then.
@@ -206,6 +275,9 @@ fn line(folder: &str, entry: &Entry, lang: Lang) -> String {
     } else if entry.held.is_some() {
         let why = words::either(lang, "kept: no usable account at the time", "已保留：当时没有可用的账号");
         line.push_str(&format!("    {why}\n"));
+    }
+    if let Some(file) = &entry.addressing.config {
+        line.push_str(&format!("    --config {}\n", words::for_shell(file)));
     }
     line
 }

@@ -8,7 +8,7 @@ use crate::cli::PipeArgs;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::run::facts::{End, Origin};
-use crate::run::piped::{self, Request};
+use crate::run::piped::{self, Passed, Request};
 use crate::ui::Ui;
 
 /// Passes stdin to stdout, and mails at its end.
@@ -22,10 +22,13 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
             .hint("make 2>&1 | notify-done pipe --title build")
             .hint("or wrap the command, which also gives its exit status: notify-done -- make"));
     }
+    if common::switched_off() {
+        return copy_only();
+    }
     let mut context = Context::new(&args.mail.common, args.mail.overrides());
     let loaded = context.load();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
-    let start = common::start_of(Origin::Pipe, &args.mail);
+    let start = common::start_of(Origin::Pipe, &args.mail, &context.of_run);
     let folder = context.make_run_folder(&start.id, ui);
     let policy = common::policy(&loaded.settings.notify, ui);
     let wait = common::wait_bound(loaded.settings.notify.wait, ui);
@@ -41,10 +44,25 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let again = notice::Again { context: &context, folder: folder.clone() };
     let overrides = &context.overrides;
+    let limits = common::log_limits(&loaded.settings.log);
     let for_others = || missing::make_and_send(&context);
-    let request = Request { start, folder, policy, overrides, for_others: &for_others, status: &status };
-    let ended = piped::run(&request, &mut job)?;
-    Ok(run::finish(ended, &again, (wait, lang), ui))
+    let request =
+        Request { start, folder, limits, policy, overrides, for_others: &for_others, status: &status };
+    let Passed { ended, told_by } = piped::run(&request, &mut job)?;
+    let exit = run::finish(ended, &again, (wait, lang), ui);
+    // Whatever the writer's status was: who told us to end sees us end by it.
+    Ok(told_by.map_or(exit, Exit::Signal))
+}
+
+/// `NOTIFY_DONE=off`: what `cat` does. Ctrl-C and a reader that goes end us as they end `cat`.
+fn copy_only() -> Result<Exit> {
+    crate::sys::signals::restore_sigpipe();
+    match crate::sys::fds::copy(crate::sys::fds::borrow(0), crate::sys::fds::borrow(1)) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(Kind::Setup, "can't pass the input on").because(e))
+        }
+        _ => Ok(Exit::Code(crate::exit::DONE)),
+    }
 }
 
 fn status_from(file: &Path) -> Result<End> {

@@ -2,6 +2,8 @@
 //! The mailer does it after its mail, when nobody waits.
 
 use std::collections::HashSet;
+use std::fs::{DirEntry, Metadata};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,11 +11,16 @@ use jiff::Timestamp;
 
 use crate::config::LogSettings;
 use crate::outbox::{entry::Folder, store::Store};
-use crate::run::alive;
+use crate::run::alive::lock_seen;
 use crate::run::facts::RunId;
 use crate::run::life::LockSeen;
 use crate::run::record::{FILE, Phase, RunRecord};
-use crate::sys::clock;
+use crate::sys::ids::is_timed_id;
+use crate::sys::paths::RUNS;
+
+/// A run's folder without a record, in which nothing was written for this long, is nobody's: the
+/// record is there within seconds unless the disk is full.
+const NOBODYS: Duration = Duration::from_secs(86_400);
 
 /// What may go.
 #[derive(Debug)]
@@ -32,21 +39,20 @@ impl<'a> Keep<'a> {
 }
 
 /// Keeps the newest within `keep` and removes the rest: runs that have ended and whose mail isn't
-/// waiting, and receipts. What can't be read or removed stays: tidying up is never worth an error.
+/// waiting, what is left of runs that never got a record, and receipts. What can't be read or
+/// removed stays: tidying up is never worth an error.
 pub fn prune(root: &Path, store: &Store, keep: &Keep<'_>, now: Timestamp) {
     let Some(waiting) = waiting_runs(store) else { return };
     let mut total = 0;
-    for run in newest_first(&root.join("runs")) {
+    for run in newest_first(&root.join(RUNS)) {
         let size = size_of(&run);
         total += size;
-        let Some((id, ended)) = ended(&run) else {
-            if never_began(&run) && std::fs::remove_dir_all(&run).is_ok() {
-                total -= size;
-            }
-            continue;
+        let surplus = match ended(&run) {
+            Some(ended) => age(ended, now) > keep.age || total > keep.size,
+            None => is_nobodys(&run, now),
         };
-        let surplus = age(ended, now) > keep.age || total > keep.size;
-        if surplus && id != keep.newest.0 && !waiting.contains(&id) && std::fs::remove_dir_all(&run).is_ok() {
+        let told = id_of(&run).is_none_or(|id| id == keep.newest.0 || waiting.contains(id));
+        if surplus && !told && std::fs::remove_dir_all(&run).is_ok() {
             total -= size;
         }
     }
@@ -75,46 +81,57 @@ fn waiting_runs(store: &Store) -> Option<HashSet<String>> {
     Some(runs)
 }
 
+/// A run's folder bears its id.
+fn id_of(run: &Path) -> Option<&str> {
+    run.file_name()?.to_str()
+}
+
 /// Ids sort by time.
 fn newest_first(runs: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    let mut folders: Vec<PathBuf> = entries(runs).map(|entry| entry.path()).collect();
     folders.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
     folders
 }
 
-fn size_of(run: &Path) -> u64 {
-    let entries = std::fs::read_dir(run).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
+fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten()
 }
 
-/// Id and end of a run; None while it runs, while its notice isn't in the outbox, or when its record
+fn size_of(run: &Path) -> u64 {
+    entries(run).filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
+}
+
+/// Is it what a run left that died before it had a record? Whatever else lies there (the root may be
+/// a folder of the user's) is none of our business.
+fn is_nobodys(run: &Path, now: Timestamp) -> bool {
+    let named = id_of(run).is_some_and(is_timed_id);
+    let no_record = matches!(run.join(FILE).symlink_metadata(), Err(e) if e.kind() == ErrorKind::NotFound);
+    if !named || !no_record || lock_seen(run) == LockSeen::Taken {
+        return false;
+    }
+    let written = |meta: Metadata| Timestamp::try_from(meta.modified().ok()?).ok();
+    let inside = entries(run).filter_map(|entry| written(entry.metadata().ok()?));
+    let last = run.symlink_metadata().ok().and_then(written).into_iter().chain(inside).max();
+    last.is_some_and(|last| age(last, now) > NOBODYS)
+}
+
+/// The end of a run; None while it runs, while its notice isn't in the outbox, or when its record
 /// can't be read.
-fn ended(run: &Path) -> Option<(String, Timestamp)> {
+fn ended(run: &Path) -> Option<Timestamp> {
     match RunRecord::from_json(&std::fs::read(run.join(FILE)).ok()?).ok()? {
-        RunRecord { notice_due: false, phase: Phase::Ended(facts), .. } => {
-            Some((facts.start.id.0, facts.ended))
-        }
+        RunRecord { notice_due: false, phase: Phase::Ended(facts), .. } => Some(facts.ended),
         _ => None,
     }
-}
-
-/// A run that was killed before it was on record, half a second after its start, or that never came
-/// to be. A day is more than any clock is off.
-fn never_began(run: &Path) -> bool {
-    const DAY: Duration = Duration::from_secs(86_400);
-    let old = |meta: std::fs::Metadata| {
-        let age = meta.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
-        age.is_some_and(|at| self::age(at, clock::now()) > DAY)
-    };
-    !run.join(FILE).exists()
-        && alive::lock_seen(run) == LockSeen::Free
-        && std::fs::metadata(run.join(alive::LOCK)).is_ok_and(old)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
+
+    use nix::fcntl::{Flock, FlockArg};
+
+    use crate::run::alive::LOCK;
     use crate::run::facts::{End, Origin, RunFacts, RunStart};
 
     fn make_run(root: &Path, id: &str, ended: Option<&str>, bytes: usize) {
@@ -164,20 +181,41 @@ mod tests {
         make_run(dir.path(), "4-newest", Some("2026-03-01T00:00:00Z"), 10);
         let newest = RunId("4-newest".into());
         let keep = Keep { age: Duration::from_secs(30 * 86_400), size: 12_000, newest: &newest };
-        let lock = |id: &str, at: Option<std::time::SystemTime>| {
-            let folder = dir.path().join("runs").join(id);
-            std::fs::create_dir_all(&folder).unwrap();
-            let file = crate::sys::fs::create_private(&folder.join(alive::LOCK)).unwrap();
-            at.map_or(Ok(()), |at| file.set_modified(at)).unwrap();
-            file
-        };
-        let long_ago = Some(std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-        lock("5-never-began", long_ago);
-        lock("6-just-beginning", None);
-        let taken = lock("7-clock-was-wrong", long_ago);
-        taken.try_lock().unwrap();
         prune(dir.path(), &store, &keep, "2026-03-02T00:00:00Z".parse().unwrap());
-        let expected = ["7-clock-was-wrong", "6-just-beginning", "4-newest", "3-new", "0-running"];
+        let expected = ["4-newest", "3-new", "0-running"];
         assert_eq!(left(dir.path()), expected);
+    }
+
+    /// Catches: room that runs without a record take for ever; and the removal of one that is being
+    /// written, that somebody holds, or that is no run of ours at all.
+    #[test]
+    fn what_has_no_record_goes_after_a_day_unless_it_is_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path().join("outbox")).unwrap();
+        let [dead, fresh, held] = ["a", "b", "c"].map(|end| format!("20260101T000000000000-0000000{end}"));
+        let now: Timestamp = "2026-03-02T00:00:00Z".parse().unwrap();
+        for (name, hours) in [(&dead, 25), (&fresh, 23), (&held, 25), (&"my-experiment".to_owned(), 1000)] {
+            let folder = dir.path().join(RUNS).join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("log"), "x").unwrap();
+            std::fs::write(folder.join(LOCK), "").unwrap();
+            let then = std::time::SystemTime::from(now - jiff::SignedDuration::from_hours(hours));
+            for path in [folder.join("log"), folder.join(LOCK), folder] {
+                File::open(path).unwrap().set_modified(then).unwrap();
+            }
+        }
+        let lock = File::open(dir.path().join(RUNS).join(&held).join(LOCK)).unwrap();
+        let holder = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
+        let newest = RunId(String::new());
+        let keep = Keep { age: Duration::MAX, size: u64::MAX, newest: &newest };
+        prune(dir.path(), &store, &keep, now);
+        assert_eq!(left(dir.path()), ["my-experiment".to_owned(), held.clone(), fresh.clone()]);
+        drop(holder);
+        let newest = RunId(held.clone());
+        let told = Keep { age: keep.age, size: keep.size, newest: &newest };
+        prune(dir.path(), &store, &told, now);
+        assert_eq!(left(dir.path()), ["my-experiment".to_owned(), held, fresh.clone()], "just told of");
+        prune(dir.path(), &store, &keep, now);
+        assert_eq!(left(dir.path()), ["my-experiment".to_owned(), fresh]);
     }
 }

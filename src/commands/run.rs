@@ -8,6 +8,7 @@ use crate::cli::RunArgs;
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
 use crate::render::i18n::Lang;
+use crate::report::name::display_command;
 use crate::run::facts::{End, Origin};
 use crate::run::front::{self, Ended, Request};
 use crate::sys::process::ExecImage;
@@ -18,20 +19,22 @@ use crate::ui::Ui;
 /// # Errors
 /// Only before the command was started.
 pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
-    if std::env::var_os("NOTIFY_DONE").is_some_and(|v| v == "off") {
+    if common::switched_off() {
         return exec_only(command, ui);
     }
     let mut context = Context::new(&args.mail.common, args.mail.overrides());
     let loaded = context.load();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
-    if args.strict && (!loaded.diagnostics.is_empty() || !context.diagnostics.is_empty()) {
+    if (args.strict || context.of_run.strict)
+        && (!loaded.diagnostics.is_empty() || !context.diagnostics.is_empty())
+    {
         return Err(Error::new(
             Kind::Config,
             "the command was not started: --strict, and the settings have a mistake",
         ));
     }
     let argv = command.iter().map(|arg| common::text_of(arg)).collect();
-    let start = common::start_of(Origin::Command { argv }, &args.mail);
+    let start = common::start_of(Origin::Command { argv }, &args.mail, &context.of_run);
     let folder = context.make_run_folder(&start.id, ui);
     let image = image(command, &Context::code_variables(), Some(&start.id.0))?;
     let policy = common::policy(&loaded.settings.notify, ui);
@@ -39,13 +42,16 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let lang = context.lang(&loaded.settings);
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let overrides = context.overrides.clone();
+    let pty = args.pty.or(context.of_run.pty).unwrap_or_default();
     let again = notice::Again { context: &context, folder: folder.clone() };
+    let limits = common::log_limits(&loaded.settings.log);
     let for_others = || missing::make_and_send(&context);
     let request = Request {
         start,
         image: &image,
-        pty: args.pty.into(),
+        pty: pty.into(),
         folder,
+        limits,
         policy,
         overrides,
         for_others: &for_others,
@@ -112,7 +118,8 @@ fn not_started(command: &[OsString], errno: i32) -> Error {
     }
     let line = name.contains(char::is_whitespace) || name.contains(['|', '&', ';', '>']);
     if line {
-        error.hint(format!("a whole line of shell goes to a shell: notify-done -- sh -c '{name}'"))
+        let line = display_command(&["sh".to_owned(), "-c".to_owned(), name]);
+        error.hint(format!("a whole line of shell goes to a shell: notify-done -- {line}"))
     } else {
         error.hint(
             "aliases, shell functions and lines like `a && b` need a shell: notify-done -- sh -c 'a && b'",

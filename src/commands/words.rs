@@ -1,5 +1,7 @@
 //! What is said on the terminal about a mail's way, in the user's language. Pure.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::deliver::diagnose::{Diagnosis, Scene, Text, diagnose};
@@ -8,6 +10,7 @@ use crate::outbox::entry::{AttemptRecord, Contact, Folder};
 use crate::outbox::event::{Event, Refusal};
 use crate::render::amount::{Detail, duration};
 use crate::render::i18n::Lang;
+use crate::report::name::display_command;
 use crate::run::mailer::Word;
 
 /// Both languages of one sentence.
@@ -136,6 +139,70 @@ fn not_sent(diagnosis: &Diagnosis, kept: Folder, lang: Lang) -> String {
     }
 }
 
+/// A path as one can paste it into a shell.
+pub fn for_shell(path: &Path) -> String {
+    display_command(&[text_of(path.as_os_str())])
+}
+
+/// Bytes as text: what isn't UTF-8 as `\xNN`.
+pub fn text_of(bytes: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in bytes.as_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+    }
+    text
+}
+
+/// The text with `--config FILE` wherever it names a command of ours that would read another
+/// notify.toml without it. None: that wasn't given.
+pub fn naming(text: &str, config: Option<&Path>) -> String {
+    let Some(config) = config else { return text.to_owned() };
+    let flag = format!(" --config {}", for_shell(config));
+    ["outbox flush", "outbox flush --all", "preview"].iter().fold(text.to_owned(), |text, command| {
+        text.replace(&format!("`notify-done {command}`"), &format!("`notify-done {command}{flag}`"))
+    })
+}
+
+/// Nothing was sent, because the settings have a mistake; and what to do.
+pub fn nothing_sent_config(lang: Lang) -> (&'static str, String) {
+    let what = either(lang, "nothing was sent: notify.toml has a mistake", "没有发送：notify.toml 有误");
+    let hint = either(
+        lang,
+        "mend it, then run `notify-done outbox flush` again",
+        "请先修正，然后再次运行 `notify-done outbox flush`",
+    );
+    (what, hint.to_owned())
+}
+
+/// Which notices wait for a file of their own, and how to send them without it.
+pub fn under_another_file(file: &Path, lang: Lang) -> (String, &'static str) {
+    let file = for_shell(file);
+    match lang {
+        Lang::En => (
+            format!("this is about the notices of runs under --config {file}"),
+            "`notify-done outbox flush --config FILE` sends all that waits by another file",
+        ),
+        Lang::Zh => (
+            format!("指用 --config {file} 运行的通知"),
+            "`notify-done outbox flush --config 文件` 可用另一个配置发送全部邮件",
+        ),
+    }
+}
+
+/// Notices that a flush leaves where they are.
+pub fn older_are_kept(count: usize, lang: Lang) -> String {
+    match lang {
+        Lang::En => format!(
+            "{count} older notices from before a mailbox was set up are kept; \
+             `notify-done outbox flush --all` sends them too"
+        ),
+        Lang::Zh => {
+            format!("另有 {count} 封配置邮箱之前的旧通知；`notify-done outbox flush --all` 会一并发送")
+        }
+    }
+}
+
 /// The front has stopped waiting.
 pub fn still_under_way(lang: Lang) -> &'static str {
     either(
@@ -163,6 +230,14 @@ pub fn mailer_died(lang: Lang) -> &'static str {
         "the process that mails ended early; `notify-done outbox flush` sends what it had kept",
         "发送邮件的进程提前结束；`notify-done outbox flush` 会发送它已保留的邮件",
     )
+}
+
+/// Names a run's mail.
+pub fn mail_of(run: &str, subject: &str, lang: Lang) -> String {
+    match lang {
+        Lang::En => format!("the mail of run {run}: {subject}"),
+        Lang::Zh => format!("运行 {run} 的邮件：{subject}"),
+    }
 }
 
 /// A notice is kept, because there is no account.

@@ -38,6 +38,9 @@ pub struct FileConfig {
     pub attach: Option<Attach>,
     /// `Some(None)`: "auto".
     pub max_attachment: Option<Option<u64>>,
+    pub max_size: Option<u64>,
+    /// `Some(None)`: "auto".
+    pub reserve: Option<Option<u64>>,
     pub keep: Option<Duration>,
     pub keep_size: Option<u64>,
     /// In the order of the file.
@@ -115,6 +118,8 @@ const LOG: &[Key<FileConfig>] = &[
     key("tail_lines", |c, v| put(&mut c.tail_lines, tail_lines(v))),
     key("attach", |c, v| put(&mut c.attach, choice(v))),
     key("max_attachment", |c, v| put(&mut c.max_attachment, size_or_auto(v))),
+    key("max_size", |c, v| put(&mut c.max_size, log_size(v))),
+    key("reserve", |c, v| put(&mut c.reserve, size_or_auto(v))),
     key("keep", |c, v| put(&mut c.keep, duration(v))),
     key("keep_size", |c, v| put(&mut c.keep_size, size(v))),
 ];
@@ -198,6 +203,16 @@ fn size(item: &Item<'_>) -> Result<u64, BadValue> {
         }
         other => Err(wrong_type(other, "a size", fix)),
     }
+}
+
+/// A log so small that its beginning and end say nothing is a slip.
+fn log_size(item: &Item<'_>) -> Result<u64, BadValue> {
+    const LEAST: u64 = 1 << 20;
+    let size = size(item)?;
+    if size < LEAST {
+        return Err(BadValue::new(format!("{size} bytes are too few for a log"), "1 MiB at least"));
+    }
+    Ok(size)
 }
 
 fn size_or_auto(item: &Item<'_>) -> Result<Option<u64>, BadValue> {

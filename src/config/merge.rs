@@ -6,6 +6,9 @@ use std::ffi::OsString;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
 use super::account;
 use super::file::place;
 use super::keys::FileConfig;
@@ -14,6 +17,7 @@ use super::{
     Attach, Diagnostic, Language, LogSettings, MailSettings, Mailbox, NotifySettings, On, Overrides,
     Settings, Severity, Source, Wait,
 };
+use crate::cli::Pty;
 
 impl Default for LogSettings {
     fn default() -> Self {
@@ -21,6 +25,8 @@ impl Default for LogSettings {
             tail_lines: 50,
             attach: Attach::Full,
             max_attachment: None,
+            max_size: 8 << 30,
+            reserve: None,
             keep: Duration::from_secs(30 * 86_400),
             keep_size: 8 << 30,
         }
@@ -94,12 +100,28 @@ impl Environment<'_> {
     /// The variable of a key, as text; an empty one counts as unset.
     fn text(&mut self, key: &str) -> Option<(&'static str, String)> {
         let known = OVERRIDABLE.iter().find(|known| known.key == key)?;
-        match (self.lookup)(known.variable)?.into_string() {
+        Some((known.variable, self.raw(known.variable, Some(key))?))
+    }
+
+    fn raw(&mut self, variable: &str, key: Option<&str>) -> Option<String> {
+        match (self.lookup)(variable)?.into_string() {
             Ok(text) if text.is_empty() => None,
-            Ok(text) => Some((known.variable, text)),
+            Ok(text) => Some(text),
             Err(_) => {
-                let fix = format!("set {} again in a UTF-8 terminal", known.variable);
-                self.warn(known.variable, key, BadValue::new("isn't valid UTF-8; it is ignored", fix));
+                let fix = format!("set {variable} again in a UTF-8 terminal");
+                self.warn(variable, key, BadValue::new("isn't valid UTF-8; it is ignored", fix));
+                None
+            }
+        }
+    }
+
+    /// A variable that is no setting: of this run alone.
+    fn of_run<T>(&mut self, variable: &str, read: fn(&str) -> Result<T, BadValue>) -> Option<T> {
+        let text = self.raw(variable, None)?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(bad) => {
+                self.warn(variable, None, BadValue::new(format!("{}; it is ignored", bad.what), bad.fix));
                 None
             }
         }
@@ -110,7 +132,8 @@ impl Environment<'_> {
         match read(&text) {
             Ok(value) => Some(value),
             Err(bad) => {
-                self.warn(variable, key, BadValue::new(format!("{}; it is ignored", bad.what), bad.fix));
+                let bad = BadValue::new(format!("{}; it is ignored", bad.what), bad.fix);
+                self.warn(variable, Some(key), bad);
                 None
             }
         }
@@ -124,18 +147,18 @@ impl Environment<'_> {
             match piece.parse() {
                 Ok(mailbox) => usable.push(mailbox),
                 Err(BadValue { what, fix }) => {
-                    self.warn(variable, key, BadValue::new(format!("{what}; it is left out"), fix));
+                    self.warn(variable, Some(key), BadValue::new(format!("{what}; it is left out"), fix));
                 }
             }
         }
         Some(usable).filter(|list| !list.is_empty())
     }
 
-    fn warn(&mut self, variable: &str, key: &str, bad: BadValue) {
+    fn warn(&mut self, variable: &str, key: Option<&str>, bad: BadValue) {
         self.diagnostics.push(Diagnostic {
             severity: Severity::Warning,
             place: variable.to_owned(),
-            key: Some(key.to_owned()),
+            key: key.map(str::to_owned),
             message: bad.what,
             hint: Some(bad.fix),
         });
@@ -144,7 +167,47 @@ impl Environment<'_> {
 
 /// Is this environment variable one that sets a setting?
 pub fn is_setting(variable: &str) -> bool {
-    OVERRIDABLE.iter().any(|overridable| overridable.variable == variable)
+    OVERRIDABLE.iter().any(|overridable| overridable.variable == variable) || OF_A_RUN.contains(&variable)
+}
+
+/// The variables of the flags that belong to one run and are no key of notify.toml.
+const OF_A_RUN: [&str; 5] =
+    ["NOTIFY_DONE_TITLE", "NOTIFY_DONE_NOTE", "NOTIFY_DONE_TAG", "NOTIFY_DONE_PTY", "NOTIFY_DONE_STRICT"];
+
+/// What the environment says of one run, for flags that weren't given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OfRun {
+    pub title: Option<String>,
+    pub note: Option<String>,
+    pub tags: Vec<String>,
+    pub pty: Option<Pty>,
+    pub strict: bool,
+}
+
+/// What the variables of a run ask for; one that can't be used is a warning, as in [`env_overrides`].
+pub fn env_of_run(lookup: &dyn Fn(&str) -> Option<OsString>) -> (OfRun, Vec<Diagnostic>) {
+    let mut env = Environment { lookup, diagnostics: Vec::new() };
+    let [title, note, tag, pty, strict] = OF_A_RUN;
+    let list = |text: &str| Ok(values::split_list(text).into_iter().map(str::to_owned).collect());
+    let of_run = OfRun {
+        title: env.of_run(title, values::one_line),
+        note: env.of_run(note, |text| Ok(text.to_owned())),
+        tags: env.of_run(tag, list).unwrap_or_default(),
+        pty: env.of_run(pty, pty_mode),
+        strict: env.of_run(strict, values::yes_or_no).unwrap_or_default(),
+    };
+    (of_run, env.diagnostics)
+}
+
+fn pty_mode(text: &str) -> Result<Pty, BadValue> {
+    Pty::from_str(text, false).map_err(|_| {
+        let names: Vec<_> = Pty::value_variants().iter().filter_map(ValueEnum::to_possible_value).collect();
+        let names: Vec<_> = names.iter().map(PossibleValue::get_name).collect();
+        BadValue::new(
+            format!("{} isn't a mode", values::quoted(text)),
+            format!("write one of: {}", names.join(", ")),
+        )
+    })
 }
 
 /// What the `NOTIFY_DONE_…` variables ask for. One that can't be used is a warning: the run was
@@ -152,6 +215,8 @@ pub fn is_setting(variable: &str) -> bool {
 pub fn env_overrides(lookup: &dyn Fn(&str) -> Option<OsString>) -> (Overrides, Vec<Diagnostic>) {
     let mut env = Environment { lookup, diagnostics: Vec::new() };
     let overrides = Overrides {
+        // Made absolute by who may ask for the working folder.
+        config: None,
         to: env.mailboxes("mail.to"),
         cc: env.mailboxes("mail.cc"),
         bcc: env.mailboxes("mail.bcc"),
@@ -173,6 +238,7 @@ impl Overrides {
     #[must_use]
     pub fn or(self, lower: Overrides) -> Overrides {
         Overrides {
+            config: self.config.or(lower.config),
             to: self.to.or(lower.to),
             cc: self.cc.or(lower.cc),
             bcc: self.bcc.or(lower.bcc),
@@ -267,6 +333,8 @@ pub fn resolve(file: &FileConfig, over: &Overrides) -> (Settings, Vec<Diagnostic
             tail_lines: over.tail_lines.or(file.tail_lines).unwrap_or(log.tail_lines),
             attach: over.attach.or(file.attach).unwrap_or(log.attach),
             max_attachment: file.max_attachment.unwrap_or(log.max_attachment),
+            max_size: file.max_size.unwrap_or(log.max_size),
+            reserve: file.reserve.unwrap_or(log.reserve),
             keep: file.keep.unwrap_or(log.keep),
             keep_size: file.keep_size.unwrap_or(log.keep_size),
         },

@@ -140,3 +140,28 @@ fn an_account_asked_for_that_is_not_there_names_those_that_are() {
     // One that is there but can't be used has its own finding, from reading the file.
     assert_eq!(ask("bad").1, []);
 }
+
+/// Catches a variable of a run that isn't read, and one that can't be used ending the run.
+#[test]
+fn variables_of_a_run() {
+    let read = |pairs: &[(&str, &str)]| {
+        env_of_run(&|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value)))
+    };
+    let (it, found) = read(&[
+        ("NOTIFY_DONE_TITLE", "t"),
+        ("NOTIFY_DONE_NOTE", "a\nb"),
+        ("NOTIFY_DONE_TAG", "x, y"),
+        ("NOTIFY_DONE_PTY", "off"),
+        ("NOTIFY_DONE_STRICT", "Yes"),
+    ]);
+    assert_eq!(found, []);
+    assert_eq!((it.title.as_deref(), it.note.as_deref()), (Some("t"), Some("a\nb")));
+    assert_eq!((it.tags, it.pty, it.strict), (vec!["x".into(), "y".into()], Some(Pty::Off), true));
+    assert!(OF_A_RUN.iter().all(|variable| is_setting(variable)));
+    let bad = [("NOTIFY_DONE_TITLE", "a\nb"), ("NOTIFY_DONE_PTY", "x"), ("NOTIFY_DONE_STRICT", "2")];
+    let (it, found) = read(&bad);
+    assert_eq!(it, OfRun::default());
+    let places: Vec<_> = found.iter().map(|d| d.place.as_str()).collect();
+    assert_eq!(places, bad.map(|(name, _)| name));
+    assert!(found.iter().all(|d| d.severity == Severity::Warning && d.hint.is_some()));
+}

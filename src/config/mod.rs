@@ -9,6 +9,7 @@ pub mod file;
 pub mod keys;
 pub mod load;
 pub mod merge;
+pub mod path_json;
 pub mod provider;
 pub mod read_secret;
 mod recover;
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use merge::Provenance;
+pub use merge::{OfRun, Provenance};
 pub use provider::{Auth, Server, Tls};
 pub use secret::{Secret, SecretSource};
 
@@ -109,6 +110,10 @@ pub struct LogSettings {
     pub attach: Attach,
     /// Bytes of log that may be attached, before encoding; None: what the provider takes.
     pub max_attachment: Option<u64>,
+    /// A longer log loses its middle on the disk, bytes.
+    pub max_size: u64,
+    /// The log pauses while the file system has less free than this, bytes; None: 1 GiB or 5 %.
+    pub reserve: Option<u64>,
     /// Finished runs are kept this long …
     pub keep: Duration,
     /// … and no more than this many bytes of them together.
@@ -145,6 +150,9 @@ pub struct Account {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Overrides {
+    /// The notify.toml that `--config` or `NOTIFY_DONE_CONFIG` named, absolute; None: the usual one.
+    #[serde(with = "path_json::option")]
+    pub config: Option<PathBuf>,
     pub to: Option<Vec<Mailbox>>,
     pub cc: Option<Vec<Mailbox>>,
     pub bcc: Option<Vec<Mailbox>>,

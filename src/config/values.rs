@@ -172,6 +172,18 @@ pub fn tail_lines(text: &str) -> Result<u32, BadValue> {
     })
 }
 
+/// A switch in an environment variable.
+///
+/// # Errors
+/// When it is neither.
+pub fn yes_or_no(text: &str) -> Result<bool, BadValue> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err(BadValue::new(format!("{} is neither 1 nor 0", quoted(text)), "write 1 for yes, 0 for no")),
+    }
+}
+
 /// A text that goes into one line of a header, a greeting or a terminal.
 pub fn one_line(text: &str) -> Result<String, BadValue> {
     if text.chars().any(char::is_control) {

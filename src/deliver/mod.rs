@@ -9,10 +9,12 @@ pub mod ehlo;
 pub mod job;
 mod pieces;
 mod replies;
+mod session;
 pub mod smtp;
 mod stream;
 mod tls;
 pub mod verdict;
+mod words;
 
 #[cfg(test)]
 pub(crate) mod responder;

@@ -3,11 +3,10 @@
 //! `multipart/mixed` of (`multipart/alternative` of text and HTML) and the logs; without logs the
 //! alternative alone, so that clients show no paper clip.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use lettre::message::SinglePart;
 use lettre::message::header::{ContentTransferEncoding, ContentType};
@@ -15,6 +14,7 @@ use lettre::message::header::{ContentTransferEncoding, ContentType};
 use super::base64_lines::Base64Lines;
 use super::limits::{self, Attachment, Piece};
 use crate::error::{Error, Kind, Result};
+use crate::sys::fs::open_regular;
 
 /// What goes into a mail.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,8 @@ pub struct Short {
     pub cause: Option<String>,
 }
 
-/// Writes the part of the mail that follows the header block: Content-Type, an empty line, the body.
+/// Writes the part of the mail that follows the header block: Content-Type, an empty line, the body;
+/// and flushes `out`.
 ///
 /// Log bytes travel as they are. A file that grew is cut at the planned end; one that shrank or
 /// can't be read ends early and is told in [`Composed::short`]: a mail with less in it is better
@@ -59,7 +60,7 @@ pub struct Short {
 /// [`Kind::Storage`] when `out` can't be written.
 pub fn compose(out: &mut impl Write, content: &Content<'_>) -> Result<Composed> {
     let mut out = Counted { inner: out, bytes: 0 };
-    match write_body(&mut out, content) {
+    match write_body(&mut out, content).and_then(|short| out.flush().map(|()| short)) {
         Ok(short) => Ok(Composed { bytes: out.bytes, short }),
         Err(e) => Err(unwritable(&e)),
     }
@@ -141,7 +142,7 @@ fn write_attachment<W: Write>(
     out: &mut Counted<'_, W>,
     attachment: &Attachment,
 ) -> io::Result<Option<Short>> {
-    let opened = open(&attachment.path);
+    let opened = open_regular(&attachment.path);
     let text = opened.as_ref().is_ok_and(|file| is_text(file, &attachment.pieces).unwrap_or(false));
     // Named as UTF-8 only where it is: a phone then shows Chinese right, and nobody is given a
     // reason to transcode what may be anything.
@@ -199,16 +200,6 @@ fn write_pieces<W: Write>(
     }
     lines.finish()?;
     Ok((missing, cause))
-}
-
-/// Opens a regular file. Without O_NONBLOCK a FIFO that has taken its place would hang us.
-fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"))
-    }
 }
 
 fn section<'a>(mut file: &'a File, range: &Range<u64>) -> io::Result<io::Take<&'a File>> {

@@ -36,7 +36,6 @@ pub struct Draft {
     pub from: Mailbox,
     pub to: Vec<Mailbox>,
     pub cc: Vec<Mailbox>,
-    pub reply_to: Option<Mailbox>,
     pub subject: String,
 }
 
@@ -65,9 +64,6 @@ pub fn header_block(draft: &Draft) -> Result<Vec<u8>> {
     let mut headers = Headers::new();
     headers.insert_raw(date(&draft.date)?);
     headers.insert_raw(mailboxes("From", std::slice::from_ref(&draft.from))?);
-    if let Some(reply_to) = &draft.reply_to {
-        headers.insert_raw(mailboxes("Reply-To", std::slice::from_ref(reply_to))?);
-    }
     if draft.to.is_empty() && draft.cc.is_empty() {
         // Some servers refuse a mail that names no recipient; this is RFC 5322's way to say so.
         headers.insert_raw(ready("To", "undisclosed-recipients:;".to_owned()));

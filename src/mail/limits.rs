@@ -159,7 +159,7 @@ fn grouped(number: u64) -> String {
 /// Bytes that this part would take if there were room for all.
 fn wanted(part: &LogPart, policy: &Policy) -> u64 {
     // Another file is at that path now: its bytes aren't the command's.
-    if part.trouble == Some(PartTrouble::Replaced) {
+    if matches!(part.trouble, Some(PartTrouble::Replaced | PartTrouble::Unreadable)) {
         return 0;
     }
     match policy.attach {

@@ -7,29 +7,29 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::entry::{AttemptRecord, Contact, Entry, EntryId, Folder, Recipients, Standing, State};
-use super::event::{Event, Refusal, Tally};
+use super::choice::{accepted, account_for, choose_recipients, contact, refusals, scene, worst};
+use super::entry::{AttemptRecord, Entry, EntryId, Folder, Recipients, Standing, State, Whose};
+use super::event::{Event, Tally};
 use super::schedule::next_try;
 use super::store::{Claim, Place, Store};
 use crate::config::{Account, MailSettings, Mailbox, Secret};
-use crate::deliver::diagnose::{Diagnosis, Scene, classify, diagnose, diagnose_cause, no_account};
+use crate::deliver::diagnose::{Diagnosis, diagnose, no_account};
 use crate::deliver::job::{Job, Ledger, Limits, Progress};
-use crate::deliver::verdict::{
-    Attempt, Cause, Class, Failure, Outcome, RecipientResult, RecipientVerdict, Stage,
-};
+use crate::deliver::verdict::{Attempt, Cause, Class, Failure, Outcome, Stage};
 use crate::error::{Error, Kind, Result};
 
 /// How often to look whether another process has finished with an entry.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often to look whether that process has died: nobody is called dead within seconds, and the
+/// look writes to the disk.
+const LOOK_FOR_DEAD: Duration = Duration::from_secs(2);
 
 /// Which entries of new/ to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pick {
-    /// All, the oldest first.
-    All,
+    /// All of these, the oldest first.
+    All(Whose),
     Only(EntryId),
-    /// This one, then all the others.
-    First(EntryId),
 }
 
 /// What to send and as whom.
@@ -81,20 +81,13 @@ pub struct Hands<'a> {
 pub fn drain(store: &Store, plan: &Plan<'_>, hands: &mut Hands<'_>) -> Result<Tally> {
     store.recover()?;
     let ids = match &plan.pick {
-        Pick::Only(id) => vec![id.clone()],
-        Pick::All => waiting(store, plan)?,
-        Pick::First(id) => {
-            let mut ids = waiting(store, plan)?;
-            ids.retain(|other| other != id);
-            ids.insert(0, id.clone());
-            ids
+        Pick::All(whose) => waiting(store, plan, whose)?,
+        Pick::Only(id) if store.find(id)?.is_some() => vec![id.clone()],
+        Pick::Only(id) => {
+            return Err(Error::new(Kind::NotFound, format!("there is no mail {id} in the outbox"))
+                .hint("`notify-done outbox list` shows what there is"));
         }
     };
-    let named = !matches!(plan.pick, Pick::All);
-    if named && store.find(&ids[0])?.is_none() {
-        return Err(Error::new(Kind::NotFound, format!("there is no mail {} in the outbox", ids[0]))
-            .hint("`notify-done outbox list` shows what there is"));
-    }
     let mut drain = Drain { store, plan, hands, blocked: Vec::new(), tally: Tally::default() };
     for id in ids {
         if let Err(error) = drain.one(&id) {
@@ -107,12 +100,15 @@ pub fn drain(store: &Store, plan: &Plan<'_>, hands: &mut Hands<'_>) -> Result<Ta
 }
 
 /// What lies in new/, and what others are sending if they are to be waited for.
-fn waiting(store: &Store, plan: &Plan<'_>) -> Result<Vec<EntryId>> {
+fn waiting(store: &Store, plan: &Plan<'_>, whose: &Whose) -> Result<Vec<EntryId>> {
     let mut ids = store.list(Folder::New)?;
     if plan.wait > Duration::ZERO {
         ids.extend(store.sending()?);
         ids.sort();
         ids.dedup();
+    }
+    if *whose != Whose::Anyones {
+        ids.retain(|id| whose.has(store.peek(id).as_ref()));
     }
     Ok(ids)
 }
@@ -145,7 +141,7 @@ impl Drain<'_, '_> {
     /// Another process has it. Waits until it has finished; when it comes back unsent, it is ours.
     fn wait_for(&mut self, id: &EntryId) -> Result<Option<Claim>> {
         let begin = Instant::now();
-        let mut told = false;
+        let (mut told, mut recovered) = (false, begin);
         loop {
             let place = self.store.find(id)?;
             if place == Some(Place::In(Folder::New))
@@ -169,7 +165,10 @@ impl Drain<'_, '_> {
             }
             // There is nothing to be woken by: the other may be on another host.
             std::thread::sleep(LOOK);
-            self.store.recover()?;
+            if recovered.elapsed() >= LOOK_FOR_DEAD {
+                self.store.recover()?;
+                recovered = Instant::now();
+            }
         }
     }
 
@@ -191,7 +190,7 @@ impl Drain<'_, '_> {
             Standing::Refused => return self.settle(claim, Folder::Failed),
             Standing::Open => {}
         }
-        let account = match account_for(self.plan, &claim.entry) {
+        let account = match account_for(&claim.entry, self.plan.accounts, self.plan.preferred) {
             Ok(account) => account,
             Err(missing) => return self.not_tried(claim, None, no_account(missing.as_deref())),
         };
@@ -339,74 +338,5 @@ impl Drain<'_, '_> {
         claim.settle(folder)?;
         self.count(Some(folder));
         Ok(())
-    }
-}
-
-/// The only account that may send it, or the first of those that may; else the name that is missed.
-fn account_for<'p>(plan: &'p Plan<'_>, entry: &Entry) -> std::result::Result<&'p Account, Option<String>> {
-    if plan.accounts.is_empty() {
-        return Err(None);
-    }
-    let wanted = entry.pinned.as_deref().or(entry.addressing.account.as_deref()).or(plan.preferred);
-    let found = plan.accounts.iter().find(|account| wanted.is_none_or(|name| account.name == name));
-    found.ok_or_else(|| wanted.map(str::to_owned))
-}
-
-fn contact(account: &Account) -> Contact {
-    let Account { address, username, server, .. } = account;
-    Contact {
-        host: server.host.clone(),
-        port: server.port,
-        address: address.clone(),
-        login: username.clone(),
-    }
-}
-
-fn scene(account: &Account) -> Scene<'_> {
-    Scene {
-        account: &account.name,
-        address: &account.address,
-        login: &account.username,
-        host: &account.server.host,
-        port: account.server.port,
-    }
-}
-
-/// What the run asked for, else what `notify.toml` says now, else the account's own mailbox.
-fn choose_recipients(asked: &super::entry::Addressing, mail: &MailSettings, own: &str) -> Recipients {
-    let or = |asked: &Option<Vec<Mailbox>>, set: &[Mailbox]| asked.clone().unwrap_or_else(|| set.to_vec());
-    let mut to = or(&asked.to, &mail.to);
-    if to.is_empty() {
-        to.push(Mailbox { name: None, address: own.to_owned() });
-    }
-    Recipients::new(to, or(&asked.cc, &mail.cc), or(&asked.bcc, &mail.bcc))
-}
-
-fn accepted(results: &[RecipientResult]) -> Vec<String> {
-    let taken = |r: &&RecipientResult| r.verdict == RecipientVerdict::Accepted;
-    results.iter().filter(taken).map(|r| r.address.clone()).collect()
-}
-
-fn refusals(results: &[RecipientResult], scene: &Scene<'_>) -> Vec<Refusal> {
-    let mut refusals = Vec::new();
-    for result in results {
-        if let RecipientVerdict::Refused { class, cause } = &result.verdict {
-            let diagnosis = diagnose_cause(Stage::RcptTo, *class, cause, scene);
-            refusals.push(Refusal { address: result.address.clone(), diagnosis });
-        }
-    }
-    refusals
-}
-
-/// The class that decides on the next try: the failure's, or that of a recipient refused for now.
-fn worst(outcome: &Outcome, results: &[RecipientResult]) -> Option<Class> {
-    match outcome {
-        Outcome::Failed(failure) | Outcome::Unknown(failure) => Some(failure.class),
-        Outcome::Accepted { .. } => results.iter().find_map(|result| match &result.verdict {
-            RecipientVerdict::Refused { cause, .. } => {
-                Some(classify(Stage::RcptTo, cause)).filter(|class| class.retryable())
-            }
-            RecipientVerdict::Accepted => None,
-        }),
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::drain::*;
 use super::entry::tests::sample;
-use super::entry::{Entry, Folder, Recipients};
+use super::entry::{Entry, Folder, Recipients, Whose};
 use super::event::{Event, Tally};
 use super::store::*;
 use super::store_tests::{dead_owner, id, open, put};
@@ -78,7 +78,7 @@ impl Bench {
             accounts,
             preferred: None,
             mail: settings(&[]),
-            pick: Pick::All,
+            pick: Pick::All(Whose::Anyones),
             wait: Duration::ZERO,
             events: RefCell::default(),
         }
@@ -361,16 +361,16 @@ fn an_unreadable_entry_stops_none_of_the_others() {
 }
 
 #[test]
-fn one_entry_or_one_first() {
+fn one_entry_or_all_the_oldest_first() {
     let server = Responder::start(Mode::Plain, |_| None);
     let mut bench = Bench::new(vec![account("10001", server.port)], &["a", "b", "c"]);
     bench.pick = Pick::Only(id("b"));
     assert_eq!(bench.drain(), tally(1, 0, 0, 0));
-    bench.pick = Pick::First(id("c"));
+    bench.pick = Pick::All(Whose::Anyones);
     assert_eq!(bench.drain(), tally(2, 0, 0, 0));
     let order: Vec<_> =
         server.taken().iter().map(|t| t.raw[..].windows(15).any(|w| w == b"<a@example.com>")).collect();
-    assert_eq!(order, [false, false, true]);
+    assert_eq!(order, [false, true, false]);
     bench.pick = Pick::Only(id("nothing"));
     let missing = bench.drain_with(&mut |_| panic!(), &mut |_, _| panic!()).unwrap_err();
     assert_eq!(missing.kind, Kind::NotFound);
@@ -383,7 +383,7 @@ fn it_waits_for_another_process() {
     let mut bench = Bench::new(vec![account("10001", server.port)], &["a", "b"]);
     bench.wait = Duration::from_secs(20);
     for (name, ends_in, sent) in [("a", Folder::Sent, 0), ("b", Folder::New, 1)] {
-        bench.pick = if name == "a" { Pick::Only(id(name)) } else { Pick::All };
+        bench.pick = if name == "a" { Pick::Only(id(name)) } else { Pick::All(Whose::Anyones) };
         let mut theirs = bench.store.claim(&id(name)).unwrap();
         // The other settles as soon as it is waited for.
         let seen = RefCell::new(Vec::new());

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::entry::{EntryId, Folder, HeldReason};
+use super::entry::{EntryId, Folder, HeldReason, Whose};
 use super::files::{gone_is_fine, read_entry, trouble, write_entry};
 use super::store::Store;
 use crate::error::Result;
@@ -21,15 +21,15 @@ pub enum Which {
 }
 
 impl Store {
-    /// Lets held entries go out: held/ → new/. Those that can't be read stay.
+    /// Lets held entries of `whose` go out: held/ → new/. Those that can't be read stay.
     ///
     /// # Errors
     /// `Storage` when the folder can't be read, or when nothing could be let go: the first reason.
-    pub fn release(&self, which: Which) -> Result<Vec<EntryId>> {
+    pub fn release(&self, which: Which, whose: &Whose) -> Result<Vec<EntryId>> {
         let mut first_error = None;
         let mut released = Vec::new();
         let mut newest_seen = false;
-        for id in self.list(Folder::Held)?.into_iter().rev() {
+        for id in self.held(whose)?.into_iter().rev() {
             match self.release_one(&id, which, &mut newest_seen) {
                 Ok(true) => released.push(id),
                 Ok(false) => {}
@@ -43,6 +43,16 @@ impl Store {
             Some(error) if released.is_empty() => Err(error),
             _ => Ok(released),
         }
+    }
+
+    /// The held entries of `whose`, oldest first.
+    ///
+    /// # Errors
+    /// `Storage` when the folder can't be read.
+    pub fn held(&self, whose: &Whose) -> Result<Vec<EntryId>> {
+        let mut ids = self.list(Folder::Held)?;
+        ids.retain(|id| whose.has(self.load(Folder::Held, id).ok().as_ref()));
+        Ok(ids)
     }
 
     fn release_one(&self, id: &EntryId, which: Which, newest_seen: &mut bool) -> Result<bool> {

@@ -16,6 +16,7 @@
 //! alone; nothing but tmp/ of dead processes, bodies of delivered mail, surplus held entries and old
 //! receipts is ever deleted.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,12 +46,6 @@ pub struct Pending {
     folder: PathBuf,
     /// Where its body is written to; sync is [`Store::commit`]'s.
     pub body: File,
-}
-
-impl Pending {
-    pub fn body_path(&self) -> PathBuf {
-        self.folder.join(BODY)
-    }
 }
 
 /// The outbox.
@@ -95,9 +90,8 @@ impl Store {
 
     /// Gives an entry up before it is one, and the room it took with it.
     pub fn abandon(&self, pending: Pending) {
-        if fs::remove_dir_all(&pending.folder).is_err() {
-            // `recover` clears it once this process has ended.
-        }
+        // What can't be removed is cleared by `recover` once this process has ended.
+        best_effort(fs::remove_dir_all(&pending.folder));
     }
 
     /// Removes an entry for good.
@@ -187,6 +181,32 @@ impl Store {
         let found =
             [Folder::Sent, Folder::Failed, Folder::New].into_iter().find(|f| self.place(*f, id).is_dir());
         Ok(found.map(Place::In))
+    }
+
+    /// An entry that waits or is being sent; None: it isn't there any more, or can't be read.
+    pub(super) fn peek(&self, id: &EntryId) -> Option<Entry> {
+        let waits = |folder| self.load(folder, id).ok();
+        let sent_now = || {
+            let sending = self.root.join("sending");
+            let names = self.names(&sending).ok()?;
+            let name =
+                names.iter().find(|name| split_claim(name).is_some_and(|(claimed, _)| claimed == *id))?;
+            read_entry(&sending.join(name), id).ok()
+        };
+        // As in `find`: in the order in which entries move.
+        waits(Folder::Held).or_else(|| waits(Folder::New)).or_else(sent_now).or_else(|| waits(Folder::New))
+    }
+
+    /// The notify.toml files that runs with waiting notices were given; None among them: some were
+    /// given none.
+    ///
+    /// # Errors
+    /// `Storage` when a folder can't be read.
+    pub fn files_named(&self) -> Result<BTreeSet<Option<PathBuf>>> {
+        let mut ids = self.list(Folder::Held)?;
+        ids.extend(self.list(Folder::New)?);
+        ids.extend(self.sending()?);
+        Ok(ids.iter().map(|id| self.peek(id).and_then(|entry| entry.addressing.config)).collect())
     }
 
     /// What processes are sending, this one included; oldest first.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::claim::Owner;
 use super::entry::tests::sample;
-use super::entry::{EntryId, Folder, HeldReason, Recipients, Standing};
+use super::entry::{EntryId, Folder, HeldReason, Recipients, Standing, Whose};
 use super::held::Which;
 use super::store::*;
 use crate::config::Mailbox;
@@ -206,13 +206,17 @@ fn held_entries_are_bounded_and_let_go() {
     let held = store.list(Folder::Held).unwrap();
     assert_eq!((held.len(), held[0].as_str(), held[1].as_str()), (21, "000", "105"));
     // "000" is held by a mistake in notify.toml: it was to be sent, so it goes too.
-    assert_eq!(store.release(Which::Fresh).unwrap(), [id("000"), id("124")]);
+    assert_eq!(store.release(Which::Fresh, &Whose::Anyones).unwrap(), [id("000"), id("124")]);
     assert_eq!(store.load(Folder::New, &id("124")).unwrap().held, None);
-    assert_eq!(store.release(Which::Fresh).unwrap(), [], "a second flush sends no old one after another");
+    assert_eq!(
+        store.release(Which::Fresh, &Whose::Anyones).unwrap(),
+        [],
+        "a second flush sends no old one after another"
+    );
     fs::write(folder.path().join("outbox/held/110/entry.json"), b"?").unwrap();
-    assert_eq!(store.release(Which::All).unwrap().len(), 18);
+    assert_eq!(store.release(Which::All, &Whose::Anyones).unwrap().len(), 18);
     assert_eq!(store.list(Folder::Held).unwrap(), [id("110")]);
-    assert!(store.release(Which::All).is_err(), "nothing could be let go, and why is said");
+    assert!(store.release(Which::All, &Whose::Anyones).is_err(), "nothing could be let go, and why is said");
 }
 
 #[test]

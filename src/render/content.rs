@@ -57,6 +57,7 @@ pub fn state(end: End, memory: Option<OutOfMemory>, strings: &Strings) -> String
         End::Exited { code } | End::Reported { code } => (strings.state.exit)(code),
         End::Signaled { signal, .. } => amount::signal(signal),
         End::Unknown => strings.state.ended.to_owned(),
+        End::ToldToEnd { signal } => (strings.state.told_to_end)(&amount::signal(signal)),
         End::NotStarted { errno } => match errno {
             libc::ENOENT => strings.state.not_found,
             libc::EACCES | libc::ENOEXEC | libc::EPERM => strings.state.not_executable,
@@ -93,6 +94,7 @@ fn result(end: End, memory: Option<OutOfMemory>, strings: &Strings) -> String {
             }
         }
         End::Unknown => strings.state.unknown.to_owned(),
+        End::ToldToEnd { signal } => (strings.state.pipe_told_to_end)(&amount::signal(signal)),
         End::NotStarted { errno: libc::ENOENT } => {
             format!("{} · {}", strings.state.not_found, (strings.state.exited)(127))
         }

@@ -31,6 +31,10 @@ pub const EN: Strings = Strings {
         unknown: "not known: the pipe ended, and nobody said how its writer fared (--status, --status-file)",
         interrupted: "interrupted",
         interrupted_because,
+        told_to_end: |signal| format!("interrupted by {signal}"),
+        pipe_told_to_end: |signal| {
+            format!("the pipe was interrupted by {signal}; how its writer fared isn't known")
+        },
         still_running: |pid| format!("the command itself was still running then, process {pid}"),
         out_of_memory: "out of memory",
         killed_for_memory: |limit| format!("the kernel killed it for want of memory{}", group_limit(limit)),
@@ -165,5 +169,10 @@ fn trouble(trouble: PartTrouble) -> String {
             amount::size(bytes),
             amount::errno(errno)
         ),
+        PartTrouble::Shrunk { bytes } => format!(
+            "the last {} are lost: somebody cut this file short before the mail was made",
+            amount::size(bytes)
+        ),
+        PartTrouble::Unreadable => "this file could not be read any more when the mail was made".to_owned(),
     }
 }

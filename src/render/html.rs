@@ -2,7 +2,8 @@
 //!
 //! What shapes it: Gmail clips at about 102 KB; Outlook on Windows knows no flex, `white-space` or
 //! `overflow` and takes `max-width` on tables only; older Chinese clients drop `<style>` and classes.
-//! So: nested tables, inline styles, six-digit colours, `<br>` and `&nbsp;`, nothing from outside.
+//! So: nested tables, inline styles, six-digit colours, `<br>` and `&nbsp;`, nothing from outside;
+//! `white-space:nowrap` and `text-indent` only where their lack does no harm.
 
 use super::amount::Detail;
 use super::content::{self, LogText, Shown};
@@ -17,6 +18,9 @@ pub const MAX_BYTES: usize = 80_000;
 /// anywhere.
 const BREAK_AFTER_MARK: usize = 8;
 const BREAK_AFTER: usize = 20;
+/// Options of so many characters stay whole. Longer ones may not fit beside the labels on a phone,
+/// and shorter ones aren't worth the markup.
+const UNBROKEN_OPTION: std::ops::RangeInclusive<usize> = 6..=16;
 /// For what a section's frame says of its lines: their number, the legend.
 const SLACK: usize = 256;
 const PREHEADER_COLUMNS: usize = 110;
@@ -116,8 +120,12 @@ fn preheader(report: &Report, strings: &Strings) -> String {
 fn band(out: &mut String, report: &Report, name: &str, strings: &Strings) {
     let outcome = report.end.outcome();
     let colour = colour(outcome);
-    let word = content::outcome_word(outcome, strings);
     let state = content::state(report.end, report.out_of_memory, strings);
+    let word = match report.end {
+        // It has the word in it.
+        End::ToldToEnd { .. } => state.as_str(),
+        _ => content::outcome_word(outcome, strings),
+    };
     let told = if state == word { String::new() } else { format!(" · {}", escape(&state)) };
     let mut below = vec![content::value(&report.host)];
     if !matches!(report.end, End::NotStarted { .. }) {
@@ -208,40 +216,48 @@ fn section(shown: &Shown<'_>, strings: &Strings) -> String {
     }
     let mut body = String::new();
     if let Some(left_out) = &shown.left_out {
-        body.push_str(&format!("<span style=\"color:#9aa7b5\">{}</span><br>", escape(left_out)));
+        body.push_str(&format!("<div style=\"color:#9aa7b5\">{}</div>\n", escape(left_out)));
     }
-    // One span for neighbouring lines of stderr: a span for each would cost a third of the room.
-    for (i, run) in shown.lines.chunk_by(|a, b| a.stream == b.stream).enumerate() {
+    // One colour for neighbouring lines of stderr: one for each would cost a third of the room.
+    for run in shown.lines.chunk_by(|a, b| a.stream == b.stream) {
         let gutter = match (shown.has_stderr, run[0].stream) {
             (false, _) => "",
             (true, Stream::Err) => "!&nbsp;",
             (true, Stream::Out) => "&nbsp;&nbsp;",
         };
-        let lines: Vec<String> = run.iter().map(|line| format!("{gutter}{}", flow(&line.text))).collect();
-        body.push_str(if i > 0 { "<br>\n" } else { "" });
-        let lines = lines.join("<br>\n");
-        match run[0].stream {
-            Stream::Out => body.push_str(&lines),
-            Stream::Err => {
-                body.push_str(&format!("{ERR_OPEN}{lines}{ERR_CLOSE}"));
-            }
+        let (open, close) = match run[0].stream {
+            Stream::Out => ("", ""),
+            Stream::Err => (ERR_OPEN, ERR_CLOSE),
+        };
+        body.push_str(open);
+        for line in run {
+            body.push_str(&output_line(gutter, &line.text));
         }
+        body.push_str(close);
     }
     format!(
         "<tr><td style=\"padding:16px 24px 8px 24px;{SANS};font-size:13px;line-height:20px;color:#57606a\">{title}</td></tr>\n\
          <tr><td style=\"padding:0 12px\"><table {TABLE} style=\"table-layout:fixed\"><tr>\
-         <td bgcolor=\"#1e2530\" style=\"padding:12px;background-color:#1e2530;border-radius:6px;{MONO};\
-         font-size:12px;line-height:18px;color:#e6ebf1;{BREAK}\">{body}</td></tr></table></td></tr>\n"
+         <td bgcolor=\"#1e2530\" style=\"padding:12px 12px 12px 26px;text-indent:-14px;background-color:#1e2530;\
+         border-radius:6px;{MONO};font-size:12px;line-height:18px;color:#e6ebf1;{BREAK}\">{body}</td></tr></table></td></tr>\n"
     )
 }
 
-const ERR_OPEN: &str = "<span style=\"color:#ff9f95\">";
-const ERR_CLOSE: &str = "</span>";
+const ERR_OPEN: &str = "<div style=\"color:#ff9f95\">";
+const ERR_CLOSE: &str = "</div>";
 
-/// The most that a line can take: its own text, gutter, break, and a span to itself.
+/// A block of its own, since it inherits the cell's hanging indent (as wide as the gutter): where a
+/// client breaks a line, the rest stands clear of the gutter and isn't taken for a line.
+fn output_line(gutter: &str, text: &str) -> String {
+    // A block with nothing in it has no height.
+    let empty = if gutter.is_empty() && text.is_empty() { "<br>" } else { "" };
+    format!("<div>{gutter}{}{empty}</div>\n", flow(text))
+}
+
+/// The most that a line can take: its own text, gutter, block, and a colour to itself.
 fn line_cost(line: &Line) -> usize {
-    let span = if line.stream == Stream::Err { ERR_OPEN.len() + ERR_CLOSE.len() } else { 0 };
-    flow(&line.text).len() + "&nbsp;&nbsp;<br>\n".len() + span
+    let colour = if line.stream == Stream::Err { ERR_OPEN.len() + ERR_CLOSE.len() } else { 0 };
+    output_line("&nbsp;&nbsp;", &line.text).len() + colour
 }
 
 fn tail(report: &Report, strings: &Strings) -> String {
@@ -301,15 +317,39 @@ fn push_escaped(out: &mut String, c: char) {
     }
 }
 
-/// [`escape`], and laid out as it stands: leading and repeated blanks are kept, and long words may
-/// be broken (`<wbr>`: unlike a zero-width space it isn't copied with the text).
+/// [`escape`], and laid out as it stands: leading and repeated blanks are kept, long words may be
+/// broken (`<wbr>`: unlike a zero-width space it isn't copied with the text), options aren't.
 fn flow(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 4);
+    let mut after_blank = true;
+    for (i, word) in text.split(' ').enumerate() {
+        if i > 0 {
+            out.push_str(if after_blank { "&nbsp;" } else { " " });
+            after_blank = true;
+        }
+        if is_short_option(word) {
+            // Clients break behind any hyphen: `--fail-` and `at` would be two other words.
+            out.push_str(&format!("<span style=\"white-space:nowrap\">{}</span>", escape(word)));
+        } else {
+            flow_word(&mut out, word);
+        }
+        after_blank &= word.is_empty();
+    }
+    out
+}
+
+fn is_short_option(word: &str) -> bool {
+    word.starts_with('-')
+        && word.trim_start_matches('-').contains('-')
+        && UNBROKEN_OPTION.contains(&word.len())
+        && word.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn flow_word(out: &mut String, word: &str) {
     let mut unbroken = 0;
     let mut before = ' ';
-    for c in text.chars() {
+    for c in word.chars() {
         match char_columns(c) {
-            _ if c == ' ' => unbroken = 0,
             // Belongs to the character before it.
             0 => {}
             // Clients break between wide characters by themselves.
@@ -320,13 +360,9 @@ fn flow(text: &str) -> String {
             }
             _ => unbroken += 1,
         }
-        match c {
-            ' ' if before == ' ' => out.push_str("&nbsp;"),
-            c => push_escaped(&mut out, c),
-        }
+        push_escaped(out, c);
         before = c;
     }
-    out
 }
 
 fn parts(c: char) -> bool {

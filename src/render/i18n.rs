@@ -89,6 +89,10 @@ pub struct States {
     pub killed_for_memory: fn(Option<&str>) -> String,
     /// Body: how many processes of its group were, and what that may use.
     pub others_killed: fn(u64, Option<&str>) -> String,
+    /// Subject: a pipe that was told to end by this signal.
+    pub told_to_end: fn(&str) -> String,
+    /// The same in the body.
+    pub pipe_told_to_end: fn(&str) -> String,
     /// Body: the system's reason for not starting.
     pub not_started_because: fn(i32) -> String,
 }

@@ -120,7 +120,7 @@ fn code(end: End) -> String {
         End::Signaled { signal, .. } => (128 + signal).to_string(),
         End::NotStarted { errno: nix::libc::ENOENT } => "127".to_owned(),
         End::NotStarted { .. } => "126".to_owned(),
-        End::Unknown | End::Interrupted { .. } => "?".to_owned(),
+        End::Unknown | End::ToldToEnd { .. } | End::Interrupted { .. } => "?".to_owned(),
     }
 }
 

@@ -37,6 +37,8 @@ pub const ZH: Strings = Strings {
         out_of_memory: "内存不足",
         killed_for_memory: |limit| format!("因内存不足被内核终止{}", group_limit(limit)),
         others_killed: |count, limit| format!("有 {count} 个进程因内存不足被终止{}", group_limit(limit)),
+        told_to_end: |signal| format!("被 {signal} 中断"),
+        pipe_told_to_end: |signal| format!("管道被 {signal} 中断，上游命令的状态未知"),
         not_started_because: |errno| format!("无法启动：{}", errno_text(errno)),
     },
     label: Labels {
@@ -159,5 +161,9 @@ fn trouble(trouble: PartTrouble) -> String {
         PartTrouble::Gap { bytes, errno } => {
             format!("日志缺少 {}：无法写入（{}）", amount::size(bytes), errno_text(errno))
         }
+        PartTrouble::Shrunk { bytes } => {
+            format!("末尾 {} 已丢失：此文件在写邮件之前被截短", amount::size(bytes))
+        }
+        PartTrouble::Unreadable => "写邮件时已无法读取此文件".to_owned(),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Zoned;
 
 use crate::run::facts::{End, Holds, OutOfMemory, PartTrouble, Usage};
+pub use crate::spool::tail::Stream;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
@@ -44,12 +45,6 @@ pub struct Line {
     pub stream: Stream,
     /// Printable text: no control characters, no escape sequences, no line end.
     pub text: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    Out,
-    Err,
 }
 
 /// One part of the log and what of it travels.

@@ -60,18 +60,13 @@ impl Pulse {
         self.file.as_ref().map_or(-1, AsRawFd::as_raw_fd)
     }
 
-    /// How long until the next sign of life.
-    pub fn due(&self) -> Duration {
-        self.heart.next.map_or(Duration::MAX, |next| next.saturating_sub(self.clock.elapsed()))
-    }
-
-    /// Gives a sign of life when one is due. A process of its own does it: a file server that hangs
-    /// must not hold the output up.
-    pub fn beat(&mut self) {
-        if !self.due().is_zero() {
-            return;
+    /// Gives a sign of life when one is due, `elapsed` after the start; how long until the next one.
+    /// A process of its own does it: a file server that hangs must not hold the output up.
+    pub fn beat(&mut self, elapsed: Duration) -> Option<Duration> {
+        let left = self.heart.next?.saturating_sub(elapsed);
+        if !left.is_zero() {
+            return Some(left);
         }
-        let elapsed = self.clock.elapsed();
         if self.heart.is_free_at(elapsed)
             && let Ok(fork) = process::fork()
         {
@@ -85,6 +80,7 @@ impl Pulse {
                 }
             }
         }
+        self.heart.next.map(|next| next.saturating_sub(elapsed))
     }
 
     /// Notes in the file how long the run has gone on. Opens it anew: who calls this need not, and

@@ -58,6 +58,8 @@ pub enum End {
     Reported { code: i32 },
     /// A pipe that ended: nobody said how its writer fared.
     Unknown,
+    /// A pipe that this signal told to end before its input did: nobody knows how its writer fared.
+    ToldToEnd { signal: i32 },
     /// The command could not be started: `errno` of exec (ENOENT: 127, else 126).
     NotStarted { errno: i32 },
     /// Nobody of ours lived to see the end: found afterwards, by the next start or a flush.
@@ -88,7 +90,7 @@ impl End {
         match self {
             End::Exited { code: 0 } | End::Reported { code: 0 } => Outcome::Success,
             End::Unknown => Outcome::Unknown,
-            End::Interrupted { .. } => Outcome::Interrupted,
+            End::ToldToEnd { .. } | End::Interrupted { .. } => Outcome::Interrupted,
             End::Exited { .. } | End::Reported { .. } | End::Signaled { .. } | End::NotStarted { .. } => {
                 Outcome::Failure
             }
@@ -109,7 +111,7 @@ pub enum Outcome {
     Success,
     Failure,
     Unknown,
-    /// It was cut off; nobody knows what its end would have been.
+    /// It was cut off, or we were; nobody knows what its end was, or would have been.
     Interrupted,
 }
 
@@ -144,6 +146,7 @@ pub enum Holds {
 /// A part of the log: a range of a file on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPart {
+    #[serde(with = "crate::config::path_json")]
     pub path: PathBuf,
     pub holds: Holds,
     /// Byte range in the file, `start..end`. Our spool begins at 0; a file that the user
@@ -175,6 +178,10 @@ pub enum PartTrouble {
     Replaced,
     /// Our spool lacks `bytes` that it couldn't write: the disk said `errno`.
     Gap { bytes: u64, errno: i32 },
+    /// Since the run's end the file has lost what stood there, `bytes` of the log.
+    Shrunk { bytes: u64 },
+    /// The file can't be read any more.
+    Unreadable,
 }
 
 /// Everything that is known of a run that ended.

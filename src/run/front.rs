@@ -13,13 +13,15 @@ use nix::unistd::Pid;
 
 use super::alive::Pulse;
 use super::facts::{End, RunStart};
+use super::flow::Log;
 use super::link::{self, Message};
 use super::mailer::{Job, Link, Policy, Teller, Word};
 use super::pump::Pump;
-use super::supervisor::{self, Mailing, Role, Run};
+use super::supervisor::{self, Mailing, Role, Run, Verdict};
 use super::wiring::{Channel, PtyMode, Wiring, copy_window_size};
 use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
+use crate::spool::room::Limits;
 use crate::spool::writer::SpoolWriter;
 use crate::sys::clock::Mark;
 use crate::sys::process::{self, ExecImage, Fork};
@@ -34,6 +36,8 @@ pub struct Request<'a> {
     pub pty: PtyMode,
     /// The run's folder, made; None: nowhere to write, the command runs all the same.
     pub folder: Option<PathBuf>,
+    /// How large the log may become.
+    pub limits: Limits,
     pub policy: Policy,
     /// What flags and environment asked for, for the record.
     pub overrides: Overrides,
@@ -77,21 +81,23 @@ fn run_with<'a>(
     job: &'a mut Job<'a>,
     (signals, watched): (SignalState, &SigSet),
 ) -> Result<Ended> {
-    let Request { start, image, pty, folder, policy, overrides, for_others } = request;
+    let Request { start, image, pty, folder, limits, policy, overrides, for_others } = request;
     let clock = Mark::now();
     let signal_fd = SignalFd::with_flags(watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|e| setup("watch signals", &e.into()))?;
     let mut wiring = Wiring::plan(pty).map_err(|e| setup("open pipes for the command's output", &e))?;
     let channels = std::mem::take(&mut wiring.channels);
+    let board = SharedBoard::new().map_err(|e| setup("share memory", &e))?;
     let spool = match &folder {
-        // A spool that can't be made is said in the mail: the command must run.
-        Some(folder) if !channels.is_empty() => SpoolWriter::create(folder, clock).ok(),
+        Some(folder) if !channels.is_empty() => {
+            Some(SpoolWriter::new(folder, clock, limits, &board.board().spool))
+        }
         _ => None,
     };
-    let board = SharedBoard::new().map_err(|e| setup("share memory", &e))?;
     let (ours, theirs) = link::pair().map_err(|e| setup("open a socket", &e))?;
     let (words_in, words_out) = fds::pipe().map_err(|e| setup("open a pipe", &e))?;
-    let pump = Pump::new(channels, spool, board.board());
+    let pump = Pump::new(channels, spool, board.board()).map_err(|e| setup("open pipes", &e))?;
+    let verdict = Verdict::new().map_err(|e| setup("open a pipe", &e))?;
     let words = Some(words_out);
     let pulse = Pulse::begin(folder.as_deref(), clock, policy.min_duration);
     let mut run = Run {
@@ -109,6 +115,8 @@ fn run_with<'a>(
         pulse,
         memory: None,
         for_others,
+        verdict,
+        dying: None,
     };
     let supervisor = match process::fork().map_err(|e| setup("fork", &e))? {
         Fork::Child => {
@@ -119,6 +127,7 @@ fn run_with<'a>(
     };
     drop(theirs);
     run.wiring.command_ends.clear();
+    run.verdict.only_hear();
     let mut forwarder = Forwarder::new(signal_fd);
     forwarder.supervisor = Some(supervisor);
     let (end, mailing) = watch(&mut run, &mut forwarder, supervisor, &ours)?;
@@ -151,10 +160,18 @@ fn watch(
             events: libc::POLLIN,
             revents: 0,
         });
-        if process::poll(&mut fds, forwarder.timeout()).is_err() {
+        let timeout = forwarder.timeout().into_iter().chain(run.pump.spool.as_ref().map(|_| LOOK)).min();
+        if process::poll(&mut fds, timeout).is_err() {
             continue;
         }
         forwarder.tick();
+        if hangs(run) {
+            // It never returns to its own code, so we go on without waiting for its end, which may
+            // take as long as the disk does.
+            best_effort(signals::send_signal(supervisor, libc::SIGKILL));
+            run.dying = Some(supervisor);
+            return take_over(run, forwarder, Log::Stuck);
+        }
         if fds[0].revents != 0 {
             forwarder.know(run.board.board().command.load(Ordering::Acquire));
             forwarder.handle_all(&run.pump.channels);
@@ -172,10 +189,7 @@ fn watch(
             Ok(Some(Message::Stopped { .. })) => forwarder.command_stopped(),
             Ok(Some(Message::Continued)) => forwarder.command_continued(),
             Ok(Some(Message::ReaderGone { channel })) => {
-                if let Some(channel) = run.pump.channels.get_mut(channel) {
-                    channel.source = None;
-                    channel.sink = None;
-                }
+                run.pump.let_go(channel);
             }
             Ok(Some(Message::Ended { end, mailer })) => {
                 wait_for(supervisor);
@@ -183,7 +197,7 @@ fn watch(
             }
             Ok(None) => {
                 wait_for(supervisor);
-                return take_over(run, forwarder);
+                return take_over(run, forwarder, Log::Answers);
             }
             Err(_) => {}
         }
@@ -197,16 +211,36 @@ fn wait_for(child: Pid) {
 }
 
 /// The supervisor was killed: the kernel has given us the command, we go on where it was.
-fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder) -> Result<(End, Mailing)> {
+fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder, log: Log) -> Result<(End, Mailing)> {
+    // Whoever could still become the command holds the other end of this until it has, so that
+    // after its end the board is right.
+    let refused = run.verdict.hear();
     let command = run.board.board().command.load(Ordering::Acquire);
     if command == 0 {
         return Err(setup("start the command", &io::Error::from_raw_os_error(libc::ECHILD)));
     }
-    forwarder.know(command);
-    let ended = supervisor::see_through(run, &mut Role::Front(forwarder));
+    let ended = match refused {
+        Some(errno) => (End::NotStarted { errno }, None),
+        None => {
+            forwarder.know(command);
+            run.pump.take_over(log).map_err(|e| setup("go on", &e))?;
+            supervisor::see_through(run, &mut Role::Front(forwarder))
+        }
+    };
     let mailing = supervisor::conclude(run, ended, None);
     Ok((ended.0, mailing))
 }
+
+/// Has the supervisor waited too long for the log's disk?
+fn hangs(run: &Run<'_>) -> bool {
+    let since = run.board.board().spool.waiting_since.load(Ordering::Acquire);
+    since > 0 && run.clock.elapsed() > Duration::from_millis(since) + PATIENCE
+}
+
+/// A disk that takes longer than this is not waited for: the output goes on without it.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often the front looks whether the supervisor hangs.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A command that was told to go on with us is seen to do so within this.
 const GOES_ON_BY_ITSELF: Duration = Duration::from_millis(50);

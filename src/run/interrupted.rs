@@ -45,7 +45,10 @@ pub fn log_so_far(folder: &Path, sources: &[LogSource]) -> Vec<LogPart> {
         let ours = LogSource { path: folder.join("log"), ..source.clone() };
         let source = if source.inode.is_none() { &ours } else { source };
         let found = open_regular(&source.path).and_then(|file| file.metadata());
-        source.part(found.ok().map(|meta| (meta.ino(), meta.len())))
+        let found = found.ok().map(|meta| (meta.ino(), meta.len()));
+        // Our spool is made with its first byte, and its index with it.
+        let nothing_yet = || (source.inode.is_none() && !folder.join("index").exists()).then_some((0, 0));
+        source.part(found.or_else(nothing_yet))
     };
     sources.iter().map(part).collect()
 }
@@ -73,8 +76,7 @@ mod tests {
     use super::*;
     use crate::run::facts::{Holds, PartTrouble};
     use crate::spool::index::Origin;
-    use crate::spool::writer::SpoolWriter;
-    use crate::sys::clock::Mark;
+    use crate::spool::writer::tests::writer;
 
     /// Catches: a log that is taken for the whole file, or for one that has its name now.
     #[test]
@@ -95,13 +97,29 @@ mod tests {
         assert_eq!(part(&source), (0, 2, Some(PartTrouble::Truncated)));
     }
 
+    /// Catches: a run without output whose log is told to be gone, and one whose log is gone for one
+    /// without output.
+    #[test]
+    fn a_spool_that_was_never_made_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = LogSource { path: dir.path().join("log"), holds: Holds::Both, start: 0, inode: None };
+        let log = || {
+            let part = log_so_far(dir.path(), std::slice::from_ref(&ours)).remove(0);
+            (part.end, part.trouble)
+        };
+        assert_eq!(log(), (0, None));
+        writer(dir.path()).append(Origin::Merged, b"abc");
+        assert_eq!(log(), (3, None));
+        std::fs::remove_file(dir.path().join("log")).unwrap();
+        assert_eq!(log(), (0, Some(PartTrouble::Replaced)));
+    }
+
     /// Catches: a torn record at the end of the index that hides the last whole one.
     #[test]
     fn the_last_whole_stamp_counts() {
         let dir = tempfile::tempdir().unwrap();
         let index = dir.path().join("index");
-        let mut spool = SpoolWriter::create(dir.path(), Mark::now()).unwrap();
-        assert_eq!(last_stamp(&index).unwrap(), None);
+        let mut spool = writer(dir.path());
         spool.append(Origin::Stdout, b"a");
         spool.append(Origin::Stderr, b"b");
         let whole = std::fs::read(&index).unwrap();

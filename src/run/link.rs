@@ -8,6 +8,7 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, 
 use serde::{Deserialize, Serialize};
 
 use super::facts::End;
+use crate::sys::best_effort;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
@@ -42,9 +43,8 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 /// Tells the front. That it's gone is no error: the run goes on without it.
 pub fn tell(front: BorrowedFd<'_>, message: Message) {
     let bytes = serde_json::to_vec(&message).expect("the enum has no map keys that JSON lacks");
-    if send(front.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL).is_err() {
-        // EPIPE: the front was killed.
-    }
+    // EPIPE: the front was killed.
+    best_effort(send(front.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL));
 }
 
 /// The next message; None when the supervisor is gone.

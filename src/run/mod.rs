@@ -25,6 +25,7 @@
 
 pub mod alive;
 pub mod facts;
+pub mod flow;
 pub mod front;
 pub mod interrupted;
 pub mod life;

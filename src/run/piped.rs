@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::alive::{self, Pulse};
-use super::facts::{End, Holds, LogPart, PartTrouble, RunFacts, RunStart};
+use super::facts::{End, Holds, RunFacts, RunStart};
 use super::front::{Ended, Forwarder};
 use super::mailer::{self, Job, Link, Policy, Teller, Word, fork_mailer};
 use super::pump::Pump;
@@ -17,6 +17,7 @@ use super::wiring::Channel;
 use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
 use crate::spool::index::Origin;
+use crate::spool::room::Limits;
 use crate::spool::writer::SpoolWriter;
 use crate::sys::best_effort;
 use crate::sys::clock::{self, Mark};
@@ -30,6 +31,8 @@ use crate::sys::signals::{self, SignalState};
 pub struct Request<'a> {
     pub start: RunStart,
     pub folder: Option<PathBuf>,
+    /// How large the log may become.
+    pub limits: Limits,
     pub policy: Policy,
     /// What flags and environment asked for, for the record.
     pub overrides: &'a Overrides,
@@ -39,39 +42,46 @@ pub struct Request<'a> {
     pub status: &'a dyn Fn() -> End,
 }
 
-/// Passes stdin to stdout until it ends.
+/// What came of a pipe.
+#[derive(Debug)]
+pub struct Passed {
+    pub ended: Ended,
+    /// The signal that told us to end before the input did.
+    pub told_by: Option<i32>,
+}
+
+/// Passes stdin to stdout until it ends, or until we are told to.
 ///
 /// # Errors
 /// `Setup` when there is no stdin or pipes can't be had.
-pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
+pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Passed> {
     let failed = |what: &str, e: io::Error| Error::new(Kind::Setup, format!("can't {what}")).because(e);
     let clock = Mark::now();
-    // Ctrl-C is for the writer: it ends, so does our input. Asked twice, or told to end, we stop.
-    let watched = signals::signal_set(&[libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP]);
+    let watched = signals::ending_set();
     SignalState::take_over(&watched).map_err(|e| failed("block signals", e))?;
     let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|e| failed("watch signals", e.into()))?;
-    let spool = request.folder.as_deref().and_then(|folder| SpoolWriter::create(folder, clock).ok());
     let mut pulse = Pulse::begin(request.folder.as_deref(), clock, request.policy.min_duration);
     if let Some(folder) = &request.folder {
         record_durably(request, folder, &pulse);
     }
-    let board = SharedBoard::new().map_err(|e| failed("share memory", e))?;
+    let board = SharedBoard::new().map_err(|e| failed("share memory", e))?.board();
     let channel = channel().map_err(|e| failed("read standard input", e))?;
-    let mut pump = Pump::new(vec![channel], spool, board.board());
-    pass(&mut pump, &mut pulse, &signals);
-
-    let log = request.folder.as_deref().zip(pump.spool.as_ref()).map(|(folder, spool)| {
-        let gap = spool.gap();
-        let trouble = (gap.bytes > 0).then_some(PartTrouble::Gap { bytes: gap.bytes, errno: gap.errno });
-        let path = folder.join("log");
-        LogPart { path, holds: Holds::Both, start: 0, end: spool.len(), spooled: true, trouble }
-    });
+    let new_spool = |folder| SpoolWriter::new(folder, clock, request.limits, &board.spool);
+    let spool = request.folder.as_deref().map(new_spool);
+    let mut pump = Pump::new(vec![channel], spool, board).map_err(|e| failed("open pipes", e))?;
+    let told_by = pass(&mut pump, (&mut pulse, clock), &signals);
+    let end = match ((request.status)(), told_by) {
+        (End::Unknown, Some(signal)) => End::ToldToEnd { signal },
+        (end, _) => end,
+    };
+    pump.finish();
+    let log = request.folder.as_deref().map(|folder| pump.log_part(folder, Holds::Both));
     let facts = RunFacts {
         start: request.start.clone(),
         ended: clock::now(),
         duration: clock.elapsed(),
-        end: (request.status)(),
+        end,
         usage: None,
         out_of_memory: None,
         log: log.into_iter().collect(),
@@ -85,7 +95,7 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
     }
     drop(pump);
     let mailer = if due { Some(start_mailer(job, &facts)?) } else { None };
-    Ok(Ended { end: facts.end, mailer, signals: Forwarder::new(signals) })
+    Ok(Passed { ended: Ended { end, mailer, signals: Forwarder::new(signals) }, told_by })
 }
 
 fn start_mailer(job: &mut Job<'_>, facts: &RunFacts) -> Result<Link> {
@@ -134,22 +144,26 @@ fn record_durably(request: &Request<'_>, folder: &Path, pulse: &Pulse) {
     process::leave(0)
 }
 
-fn pass(pump: &mut Pump, pulse: &mut Pulse, signals: &SignalFd) {
+/// Ctrl-C is for the writer: it ends, and so does our input. Asked twice, or told to end by someone,
+/// we stop; by which signal.
+fn pass(pump: &mut Pump, (pulse, clock): (&mut Pulse, Mark), signals: &SignalFd) -> Option<i32> {
     let mut asked = 0;
     while !pump.finished() {
         let mut fds = vec![libc::pollfd { fd: signals.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
         fds.extend(pump.interests());
-        pulse.beat();
-        if process::poll(&mut fds, Some(pulse.due())).is_err() {
+        let next_beat = pulse.beat(clock.elapsed());
+        if process::poll(&mut fds, next_beat).is_err() {
             continue;
         }
         while let Ok(Some(info)) = signals.read_signal() {
-            let polite = matches!(i32::try_from(info.ssi_signo), Ok(libc::SIGINT | libc::SIGQUIT));
-            asked += if polite && info.ssi_code > 0 { 1 } else { 2 };
-        }
-        if asked >= 2 {
-            return;
+            let signal = info.ssi_signo.cast_signed();
+            let polite = matches!(signal, libc::SIGINT | libc::SIGQUIT) && info.ssi_code > 0;
+            asked += if polite { 1 } else { 2 };
+            if asked >= 2 {
+                return Some(signal);
+            }
         }
         pump.turn_all(&fds[1..], &mut |_| {});
     }
+    None
 }

@@ -51,6 +51,7 @@ pub struct Underway {
 /// A part of the log that is still written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSource {
+    #[serde(with = "crate::config::path_json")]
     pub path: PathBuf,
     pub holds: Holds,
     /// Where in the file the run's output begins.

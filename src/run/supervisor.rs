@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
 
 use super::alive::{self, Pulse};
-use super::facts::{End, Holds, LogPart, PartTrouble, RunFacts, RunStart, Usage};
+use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
 use super::front::Forwarder;
 use super::link::{self, Message};
 use super::mailer::{self, Job, Policy};
@@ -21,7 +22,6 @@ use super::pump::Pump;
 use super::record::{FILE, LogSource, RunRecord, Underway};
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::config::Overrides;
-use crate::spool::writer::SpoolWriter;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fs::{Durability, create_synced, replace};
 use crate::sys::process::{self, Change, ExecImage, Fork};
@@ -35,6 +35,9 @@ const RECORD_AFTER: Duration = Duration::from_millis(500);
 /// A pseudo-terminal hands its bytes on through a kernel worker, so "nothing there" is believed
 /// only after this long.
 const TERMINAL_SETTLES: Duration = Duration::from_millis(20);
+
+/// How often a command that isn't our child is looked at.
+const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
 
 /// A run under way: what front and supervisor both hold.
 pub struct Run<'a> {
@@ -56,6 +59,46 @@ pub struct Run<'a> {
     pub memory: Option<oom::Watch>,
     /// What is left to be done for others, once this run is on record.
     pub for_others: &'a dyn Fn(),
+    pub verdict: Verdict,
+    /// In the front: a supervisor that was killed because it hung, and may not have ended yet. Until
+    /// then the command isn't our child.
+    pub dying: Option<Pid>,
+}
+
+/// What exec said, over a pipe that closes on exec: nothing, or an errno.
+#[derive(Debug)]
+pub struct Verdict {
+    hear: OwnedFd,
+    tell: Option<OwnedFd>,
+}
+
+impl Verdict {
+    pub fn new() -> io::Result<Self> {
+        let (hear, tell) = fds::pipe()?;
+        Ok(Self { hear, tell: Some(tell) })
+    }
+
+    fn tell(&self, errno: Errno) {
+        let told = self.tell.as_ref().map(|pipe| nix::unistd::write(pipe, &(errno as i32).to_ne_bytes()));
+        debug_assert!(told.is_some_and(|told| told.is_ok()), "someone reads until we are gone");
+    }
+
+    /// Lets go of the command's end.
+    pub fn only_hear(&mut self) {
+        self.tell = None;
+    }
+
+    /// Waits until there is a command, or can't be one any more: None, or exec's errno.
+    pub fn hear(&self) -> Option<i32> {
+        let mut errno = [0; 4];
+        loop {
+            match nix::unistd::read(&self.hear, &mut errno) {
+                Ok(4) => return Some(i32::from_ne_bytes(errno)),
+                Err(Errno::EINTR) => {}
+                _ => return None,
+            }
+        }
+    }
 }
 
 /// Who runs the code.
@@ -89,7 +132,7 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
             keep_only(&run, &[front.as_raw_fd(), run.pulse.fd()]);
             see_through(&mut run, &mut Role::Supervisor { front, pid })
         }
-        Ok(Start::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
+        Ok(Start::Refused(errno)) => (End::NotStarted { errno }, None),
     };
     let mailing = conclude(&mut run, end, Some(front));
     link::tell(front.as_fd(), Message::Ended { end: end.0, mailer: mailing != Mailing::NotDue });
@@ -104,53 +147,41 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
 enum Start {
     Running,
     /// exec said no.
-    Refused(Errno),
+    Refused(i32),
 }
 
-/// The command's process, up to its exec. What exec said comes over a pipe that closes on exec.
+/// The command's process, up to its exec.
 ///
 /// # Errors
 /// When we lack what that takes (processes, descriptors): not the command's fault.
 fn start_command(run: &mut Run<'_>, image: &ExecImage) -> io::Result<Start> {
-    let (verdict, tell_verdict) = fds::pipe()?;
-    let pid = match process::fork()? {
-        Fork::Child => {
-            run.board.board().command.store(nix::unistd::getpid().as_raw(), Ordering::Release);
-            run.wiring.install();
-            run.signals.give_back();
-            let errno = image.exec();
-            let told = nix::unistd::write(&tell_verdict, &(errno as i32).to_ne_bytes());
-            debug_assert!(told.is_ok(), "the supervisor reads until we are gone");
-            process::leave(if errno == Errno::ENOENT { 127 } else { 126 });
-        }
-        Fork::Parent(pid) => pid,
-    };
+    let pid = process::fork_to_exec(image, &mut || {
+        // If our parent is killed now, its successor finds the command by this.
+        run.board.board().command.store(nix::unistd::getpid().as_raw(), Ordering::Release);
+        run.wiring.install();
+        run.signals.give_back();
+        let errno = image.exec();
+        run.verdict.tell(errno);
+        process::leave(if errno == Errno::ENOENT { 127 } else { 126 });
+    })?;
     run.board.board().command.store(pid.as_raw(), Ordering::Release);
     run.wiring.command_ends.clear();
-    drop(tell_verdict);
-    let mut errno = [0; 4];
-    loop {
-        match nix::unistd::read(&verdict, &mut errno) {
-            Ok(4) => {
-                // Reaps the process that couldn't become the command.
-                best_effort(nix::sys::wait::waitpid(pid, None));
-                return Ok(Start::Refused(Errno::from_raw(i32::from_ne_bytes(errno))));
-            }
-            Err(Errno::EINTR) => {}
-            _ => return Ok(Start::Running),
+    run.verdict.only_hear();
+    Ok(match run.verdict.hear() {
+        Some(errno) => {
+            // Reaps the process that couldn't become the command.
+            best_effort(nix::sys::wait::waitpid(pid, None));
+            Start::Refused(errno)
         }
-    }
+        None => Start::Running,
+    })
 }
 
 /// A kept descriptor of the caller's would hold a lock or a pipe open for as long as we live.
 fn keep_only(run: &Run<'_>, also: &[i32]) {
     let mut keep = also.to_vec();
     keep.extend(run.words.as_ref().map(AsRawFd::as_raw_fd));
-    for channel in &run.pump.channels {
-        keep.extend(channel.source.as_ref().map(AsRawFd::as_raw_fd));
-        keep.extend(channel.sink.as_ref().map(fds::Sink::as_raw));
-    }
-    keep.extend(run.pump.spool.iter().flat_map(SpoolWriter::fds));
+    keep.extend(run.pump.fds());
     keep.extend(run.wiring.own_files.iter().map(OwnFile::fd));
     fds::close_all_but(&keep);
 }
@@ -165,9 +196,10 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
     };
     let mut end = None;
     let mut recorded = run.folder.is_none();
-    run.pump.catch_up();
+    // Asking costs system calls: only when a child has something to tell.
+    let mut news = true;
     loop {
-        if end.is_none() {
+        if end.is_none() && news {
             end = check_command(run, command, role);
         }
         let elapsed = run.clock.elapsed();
@@ -182,10 +214,13 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             None if !recorded => Some(RECORD_AFTER.saturating_sub(elapsed)),
             None => None,
         };
-        run.pulse.beat();
-        let timeout = timeout.into_iter().chain([run.pulse.due()]).min();
+        let timeout = timeout.into_iter().chain(run.pulse.beat(elapsed)).min();
         let timeout = match role {
-            Role::Front(forwarder) => forwarder.timeout().into_iter().chain(timeout).min(),
+            Role::Front(forwarder) => {
+                // While the supervisor is still dying, nobody tells us of the command's end.
+                let look = run.dying.map(|_| LOOK_FOR_THE_END);
+                forwarder.timeout().into_iter().chain(timeout).chain(look).min()
+            }
             Role::Supervisor { .. } => timeout,
         };
         let signal_fd = match role {
@@ -200,6 +235,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
         if let Role::Front(forwarder) = role {
             forwarder.tick();
         }
+        news = fds[0].revents != 0 || signal_fd < 0 || run.dying.is_some();
         if fds[0].revents != 0 {
             take_signals(run, role, own_signals.as_ref());
             process::reap_others(command);
@@ -238,10 +274,7 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
     let board = run.board.board();
     loop {
         if let Some((status, usage)) = board.end.get() {
-            let end = match process::status_parts(status) {
-                Ok(code) => End::Exited { code },
-                Err((signal, core_dumped)) => End::Signaled { signal, core_dumped },
-            };
+            let end = end_of(status);
             let process::Rusage { user, system, peak_rss } = usage;
             return Some((end, Some(Usage { user, system, peak_rss })));
         }
@@ -262,9 +295,31 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
                 Role::Front(forwarder) => forwarder.command_continued(),
             },
             Ok(None) => return None,
-            // Whoever waited for it was killed within the system call: nobody knows any more.
-            Err(_) => return Some((End::Unknown, None)),
+            Err(_) => return unseen_end(run, command),
         }
+    }
+}
+
+/// The end of a command that isn't our child.
+fn unseen_end(run: &Run<'_>, command: Pid) -> Option<(End, Option<Usage>)> {
+    let still_dying = run.dying.is_some_and(|supervisor| {
+        nix::sys::wait::waitpid(supervisor, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive)
+    });
+    if still_dying {
+        return process::zombie_status(command).map(|status| (end_of(status), None));
+    }
+    // It may have become our child since we asked.
+    match process::check_child(command, &run.board.board().end) {
+        Ok(_) => None,
+        // Whoever waited for it was killed within the system call: nobody knows any more.
+        Err(_) => Some((End::Unknown, None)),
+    }
+}
+
+fn end_of(status: i32) -> End {
+    match process::status_parts(status) {
+        Ok(code) => End::Exited { code },
+        Err((signal, core_dumped)) => End::Signaled { signal, core_dumped },
     }
 }
 
@@ -302,6 +357,7 @@ pub enum Mailing {
 
 /// The end of the run: facts on record, the mailer and, where needed, the holder forked.
 pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Option<&OwnedFd>) -> Mailing {
+    run.pump.finish();
     let facts = RunFacts {
         start: run.start.clone(),
         ended: clock::now(),
@@ -373,13 +429,8 @@ fn log_sources(run: &Run<'_>) -> Vec<LogSource> {
 
 fn log_parts(run: &Run<'_>) -> Vec<LogPart> {
     let mut parts: Vec<LogPart> = run.wiring.own_files.iter().map(OwnFile::part).collect();
-    if let (Some(holds), Some(folder), Some(spool)) =
-        (spool_holds(&run.pump.channels), &run.folder, &run.pump.spool)
-    {
-        let gap = spool.gap();
-        let trouble = (gap.bytes > 0).then_some(PartTrouble::Gap { bytes: gap.bytes, errno: gap.errno });
-        let path = folder.join("log");
-        parts.push(LogPart { path, holds, start: 0, end: spool.len(), spooled: true, trouble });
+    if let (Some(holds), Some(folder)) = (spool_holds(&run.pump.channels), &run.folder) {
+        parts.push(run.pump.log_part(folder, holds));
     }
     parts.sort_by_key(|part| part.holds == Holds::Stderr);
     parts

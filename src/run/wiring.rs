@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use super::facts::{Holds, LogPart, PartTrouble};
 use super::record::LogSource;
 use crate::spool::index::Origin;
+use crate::sys::best_effort;
 use crate::sys::fds::{self, Kind, Sink};
 use crate::sys::fs::open_regular;
 use crate::sys::inherited;
@@ -111,25 +112,39 @@ impl Wiring {
         if kind == Kind::Regular
             && let Ok(own) = OwnFile::note(fd, holds)
         {
-            self.own_files.push(own);
+            self.keep_own(own);
             self.routes[slot] = Some(Route::Untouched);
             return Ok(());
         }
         let as_terminal = kind == Kind::Terminal && pty == PtyMode::Auto;
         let made = if as_terminal { fds::output_pty(fd).or_else(|_| fds::pipe()) } else { fds::pipe() };
         let (source, command_end) = made?;
+        // Ours alone: the command has the other end.
+        fds::never_block(source.as_fd())?;
         let origin = match holds {
             Holds::Both => Origin::Merged,
             Holds::Stdout => Origin::Stdout,
             Holds::Stderr => Origin::Stderr,
         };
         let terminal = as_terminal && nix::unistd::isatty(&command_end).unwrap_or(false);
-        let sink = Some(Sink::open(fd, kind)?);
+        // What goes to /dev/null is for the log alone.
+        let sink = if kind == Kind::Null { None } else { Some(Sink::open(fd, kind)?) };
         let one_reader = fds::is_anonymous_pipe(fd);
         self.channels.push(Channel { origin, source: Some(source), sink, terminal, one_reader });
         self.routes[slot] = Some(Route::Ours(command_end.as_raw_fd()));
         self.command_ends.push(command_end);
         Ok(())
+    }
+
+    /// A file that the caller has opened twice (`>f 2>f`) is one log.
+    fn keep_own(&mut self, own: OwnFile) {
+        match self.own_files.iter_mut().find(|known| fds::same_file(&known.reader, &own.reader)) {
+            Some(known) => {
+                known.holds = Holds::Both;
+                known.start = known.start.min(own.start);
+            }
+            None => self.own_files.push(own),
+        }
     }
 
     /// In the forked command: puts everything in its place.
@@ -150,9 +165,9 @@ pub fn copy_window_size(channels: &[Channel]) {
     for channel in channels.iter().filter(|c| c.terminal) {
         if let (Some(source), Some(sink)) = (&channel.source, &channel.sink)
             && let Ok(size) = fds::window_size(fds::borrow(sink.as_raw()))
-            && fds::set_window_size(source.as_fd(), size).is_err()
         {
-            // The terminal has hung up; the end of the run is near.
+            // It fails where the terminal has hung up; the end of the run is near.
+            best_effort(fds::set_window_size(source.as_fd(), size));
         }
     }
 }

@@ -5,5 +5,6 @@
 
 pub mod index;
 pub mod reader;
+pub mod room;
 pub mod tail;
 pub mod writer;

@@ -7,8 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::index::{HEADER, Origin, RECORD, Record, records};
-use super::tail::{RawLine, RawTail};
-use crate::report::model::Stream;
+use super::tail::{RawLine, RawTail, Stream};
 use crate::run::facts::{Holds, LogPart};
 use crate::sys::fs::open_regular;
 
@@ -146,8 +145,7 @@ fn marks_from(path: &Path, offset: u64) -> io::Result<Vec<Record>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::writer::SpoolWriter;
-    use crate::sys::clock::Mark;
+    use crate::spool::writer::tests::writer;
 
     fn part(dir: &Path, end: u64) -> LogPart {
         LogPart { path: dir.join("log"), holds: Holds::Both, start: 0, end, spooled: true, trouble: None }
@@ -156,7 +154,7 @@ mod tests {
     #[test]
     fn the_last_lines_come_with_their_streams() {
         let dir = tempfile::tempdir().unwrap();
-        let mut spool = SpoolWriter::create(dir.path(), Mark::now()).unwrap();
+        let mut spool = writer(dir.path());
         for n in 0..1000 {
             spool.append(Origin::Stdout, format!("out {n}\n").as_bytes());
             spool.append(Origin::Stderr, format!("err {n}\n").as_bytes());
@@ -179,7 +177,7 @@ mod tests {
     #[test]
     fn a_bar_on_stderr_is_no_part_of_the_lines_between() {
         let dir = tempfile::tempdir().unwrap();
-        let mut spool = SpoolWriter::create(dir.path(), Mark::now()).unwrap();
+        let mut spool = writer(dir.path());
         for (origin, text) in [
             (Origin::Stderr, "bar 0%"),
             (Origin::Stdout, "epoch 1\nepo"),
@@ -207,7 +205,7 @@ mod tests {
     #[test]
     fn a_log_beyond_the_window_still_marks_its_streams() {
         let dir = tempfile::tempdir().unwrap();
-        let mut spool = SpoolWriter::create(dir.path(), Mark::now()).unwrap();
+        let mut spool = writer(dir.path());
         spool.append(Origin::Stdout, &vec![b'x'; 3 * 1024 * 1024]);
         spool.append(Origin::Stderr, b"\nTraceback\n");
         let tail = tail(&part(dir.path(), spool.len()), 3).unwrap();

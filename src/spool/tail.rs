@@ -1,6 +1,5 @@
 //! The end of a log as it was read back, before it is made into text. Pure.
 
-use crate::report::model::Stream;
 use crate::run::facts::Holds;
 
 /// The raw end of a part of the log.
@@ -17,4 +16,11 @@ pub struct RawTail {
 pub struct RawLine {
     pub stream: Stream,
     pub bytes: Vec<u8>,
+}
+
+/// Which of the command's streams a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    Out,
+    Err,
 }

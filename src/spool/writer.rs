@@ -1,123 +1,306 @@
 //! Writes the spool as the output arrives. A disk that refuses never reaches the command: what it
-//! wouldn't take is counted as a gap, and it is asked again after two seconds.
+//! wouldn't take is counted as missing, its end is kept in memory, and the disk is asked again after
+//! two seconds.
+//!
+//! Another process may have to go on where this one was killed. So every write goes to an offset that
+//! both know: done twice it changes nothing.
 
 use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::Duration;
 
-use super::index::{HEADER, Origin, Record};
+use super::index::{HEADER, Origin, RECORD, Record};
+use super::room::{Limits, Room};
+use crate::run::facts::PartTrouble;
+use crate::sys::best_effort;
 use crate::sys::clock::Mark;
-use crate::sys::fs::create_private;
+use crate::sys::fs::{create_private, open_ours};
+use crate::sys::pipes::{Pipe, into_file};
+use crate::sys::shared::{BUFFER, SpoolNote};
 
 /// A refusing disk is asked again this often.
 const RETRY: Duration = Duration::from_secs(2);
 /// A stream that goes on alone gets a new time stamp this often.
 const STAMP: Duration = Duration::from_secs(1);
 
-/// The job needs the disk more than its log does: nothing is written while less than this is free,
-/// or less than a twentieth of the file system where that is smaller, bytes.
-const RESERVE: u64 = 1 << 30;
-/// The free space is asked for after so many bytes.
-const ASK: u64 = 1 << 20;
+/// What is written by itself, so that a killed write can be told from a killed splice.
+const WRITE: u32 = 1;
+const SPLICE: u32 = 2;
 
 #[derive(Debug)]
 pub struct SpoolWriter {
-    log: File,
-    index: File,
+    folder: PathBuf,
+    /// None while there was nothing to write, or they can't be made.
+    files: Option<Files>,
     start: Mark,
     len: u64,
+    index_len: u64,
     last: Option<(Origin, Duration)>,
-    gap: Gap,
-    /// Bytes that may be written before the free space is asked for again.
-    unasked: u64,
+    refused_at: Option<Duration>,
+    room: Room,
+    /// splice(2) doesn't work with this file system.
+    copies: bool,
+    note: &'static SpoolNote,
 }
 
-/// What the disk didn't take.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Gap {
-    pub bytes: u64,
-    /// The first reason that the system gave (an errno); 0: there is no gap.
-    pub errno: i32,
-    refused_at: Option<Duration>,
+#[derive(Debug)]
+struct Files {
+    log: File,
+    index: File,
+}
+
+impl Files {
+    /// Creates `log` and `index` in the run's folder, or opens those that a killed process of ours
+    /// made.
+    fn open(folder: &Path) -> io::Result<Self> {
+        let open = |name: &str| {
+            let path = folder.join(name);
+            create_private(&path).or_else(|e| match e.kind() {
+                io::ErrorKind::AlreadyExists => {
+                    open_ours(&path)?;
+                    File::options().read(true).write(true).open(&path)
+                }
+                _ => Err(e),
+            })
+        };
+        let files = Self { log: open("log")?, index: open("index")? };
+        files.index.write_all_at(&HEADER, 0)?;
+        Ok(files)
+    }
 }
 
 impl SpoolWriter {
-    /// Creates `log` and `index` in the run's folder.
-    pub fn create(folder: &Path, start: Mark) -> io::Result<Self> {
-        let log = create_private(&folder.join("log"))?;
-        let mut index = create_private(&folder.join("index"))?;
-        index.write_all(&HEADER)?;
-        Ok(Self { log, index, start, len: 0, last: None, gap: Gap::default(), unasked: 0 })
+    /// For the run's folder. The files are made when there is something to write: most short commands
+    /// write nothing.
+    pub fn new(folder: &Path, start: Mark, limits: Limits, note: &'static SpoolNote) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            files: None,
+            start,
+            len: 0,
+            index_len: HEADER.len() as u64,
+            last: None,
+            refused_at: None,
+            room: Room::new(limits),
+            copies: false,
+            note,
+        }
     }
 
-    /// Goes on where another process with the same descriptors was: the offsets are shared with
-    /// it, its counts are not.
+    fn open(&mut self) -> io::Result<()> {
+        if self.files.is_none() {
+            self.files = Some(Files::open(&self.folder)?);
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> io::Result<&Files> {
+        self.files.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn refused(&mut self, error: &io::Error, now: Duration) {
+        self.refused_at = Some(now);
+        if self.note.errno.load(Acquire) == 0 {
+            self.note.errno.store(error.raw_os_error().unwrap_or(libc::EIO), Release);
+        }
+    }
+
+    fn size(&self, file: impl Fn(&Files) -> &File) -> u64 {
+        self.files.as_ref().and_then(|files| file(files).metadata().ok()).map_or(0, |meta| meta.len())
+    }
+
+    /// Goes on where a killed process with the same files was.
     pub fn resume(&mut self) {
-        self.len = self.log.metadata().map_or(self.len, |meta| meta.len());
+        // It may have opened them later than we were forked.
+        best_effort(self.open());
+        self.len = self.note.len.load(Acquire);
+        if self.note.call.load(Acquire) == SPLICE {
+            // What it moved is no longer in the pipe, so it must be in the file.
+            self.len = self.size(|files| &files.log).max(self.len);
+        }
+        let whole = self.size(|files| &files.index) / RECORD as u64 * RECORD as u64;
+        self.index_len = whole.max(HEADER.len() as u64);
         self.last = None;
+        self.refused_at = (self.note.kept.load(Acquire) > 0).then_some(Duration::ZERO);
+        if let Some(cut) = self.cut() {
+            self.room.resume(cut);
+        }
     }
 
     /// Takes the end of a stream's bytes; never fails and never blocks longer than the disk does.
     pub fn append(&mut self, origin: Origin, bytes: &[u8]) {
         let now = self.start.elapsed();
-        if self.gap.refused_at.is_some_and(|since| now < since + RETRY) {
-            self.gap.bytes += bytes.len() as u64;
+        let mut rest = bytes;
+        self.try_disk(now, bytes.len() as u64, |spool| {
+            spool.stamp(origin, now)?;
+            spool.write_all(&mut rest)
+        });
+        self.miss(rest);
+    }
+
+    /// The same for `count` bytes that lie in a pipe of ours.
+    pub fn take(&mut self, origin: Origin, pipe: &Pipe, count: u64) {
+        let now = self.start.elapsed();
+        let mut rest = count;
+        self.try_disk(now, count, |spool| {
+            spool.stamp(origin, now)?;
+            spool.move_all(pipe, &mut rest)
+        });
+        while rest > 0 {
+            let Some(bytes) = read_some(pipe, rest) else { return };
+            rest -= bytes.len() as u64;
+            self.miss(&bytes);
+        }
+    }
+
+    /// One try, unless the disk refused a moment ago.
+    fn try_disk(&mut self, now: Duration, more: u64, write: impl FnOnce(&mut Self) -> io::Result<()>) {
+        if self.refused_at.is_some_and(|since| now < since + RETRY) {
             return;
         }
-        if let Err((written, error)) = self.try_append(origin, bytes, now) {
-            self.gap.bytes += (bytes.len() - written) as u64;
-            self.gap.refused_at = Some(now);
-            if self.gap.errno == 0 {
-                self.gap.errno = error.raw_os_error().unwrap_or(libc::EIO);
-            }
+        let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1) + 1;
+        self.note.waiting_since.store(millis, Release);
+        let written = self.ask_room(more).and_then(|()| self.go_on_after_gap(now)).and_then(|()| write(self));
+        match written {
+            Ok(()) => self.cut_middle(),
+            Err(error) => self.refused(&error, now),
+        }
+        self.note.waiting_since.store(0, Release);
+    }
+
+    fn ask_room(&mut self, more: u64) -> io::Result<()> {
+        self.open()?;
+        let log = &self.files.as_ref().ok_or(io::ErrorKind::NotFound)?.log;
+        self.room.ask(log, self.len, more)
+    }
+
+    fn cut_middle(&mut self) {
+        if let Some(files) = &self.files
+            && let Some(cut) = self.room.cut_middle(&files.log, self.len)
+        {
+            self.note.cut[0].store(cut.start, Release);
+            self.note.cut[1].store(cut.end, Release);
         }
     }
 
-    fn try_append(&mut self, origin: Origin, bytes: &[u8], now: Duration) -> Result<(), (usize, io::Error)> {
-        self.keep_reserve(bytes.len() as u64).map_err(|e| (0, e))?;
-        if self.gap.refused_at.take().is_some() {
-            self.note(Origin::Gap, now).map_err(|e| (0, e))?;
-        }
-        let due = self.last.is_none_or(|(last, at)| last != origin || now >= at + STAMP);
-        if due {
-            self.note(origin, now).map_err(|e| (0, e))?;
-        }
-        let mut written = 0;
-        while written < bytes.len() {
-            match self.log.write(&bytes[written..]) {
-                Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
-                Ok(n) => {
-                    written += n;
-                    self.len += n as u64;
-                }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err((written, e)),
-            }
-        }
-        Ok(())
-    }
-
-    fn keep_reserve(&mut self, more: u64) -> io::Result<()> {
-        self.unasked = self.unasked.saturating_sub(more);
-        if self.unasked > 0 {
+    /// The disk takes bytes again: marks the gap, and writes the end of what it lacks.
+    fn go_on_after_gap(&mut self, now: Duration) -> io::Result<()> {
+        if self.refused_at.is_none() {
             return Ok(());
         }
-        let room = room(&nix::sys::statvfs::fstatvfs(&self.log)?);
-        if room < more {
-            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        self.mark(Origin::Gap, now)?;
+        let kept = self.kept();
+        if !kept.is_empty() {
+            self.mark(Origin::Merged, now)?;
+            let mut rest = &kept[..];
+            self.write_all(&mut rest)?;
+            let missing = self.note.missing.fetch_sub(kept.len() as u64, Release) - kept.len() as u64;
+            self.note.kept.store(0, Release);
+            if missing == 0 {
+                self.note.errno.store(0, Release);
+            }
         }
-        self.unasked = room.min(ASK);
+        self.refused_at = None;
         Ok(())
+    }
+
+    /// At the end of the run: a last try to get what is kept onto the disk.
+    pub fn finish(&mut self) {
+        if self.refused_at.take().is_some() {
+            self.refused_at = Some(Duration::ZERO);
+            let now = self.start.elapsed().max(RETRY);
+            self.try_disk(now, self.kept().len() as u64, |_| Ok(()));
+        }
+    }
+
+    fn write_all(&mut self, bytes: &mut &[u8]) -> io::Result<()> {
+        self.note.call.store(WRITE, Release);
+        while !bytes.is_empty() {
+            match self.files()?.log.write_at(bytes, self.len) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    *bytes = &bytes[count..];
+                    self.grown(count);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    fn move_all(&mut self, pipe: &Pipe, count: &mut u64) -> io::Result<()> {
+        while *count > 0 && !self.copies {
+            self.note.call.store(SPLICE, Release);
+            let most = usize::try_from(*count).unwrap_or(usize::MAX);
+            match into_file(pipe.reader(), self.files()?.log.as_fd(), self.len, most) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(moved) => {
+                    *count -= moved as u64;
+                    self.grown(moved);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.raw_os_error() == Some(libc::EINVAL) => self.copies = true,
+                Err(e) => return Err(e),
+            }
+        }
+        while *count > 0 {
+            let Some(bytes) = read_some(pipe, *count) else {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
+            *count -= bytes.len() as u64;
+            let mut rest = &bytes[..];
+            if let Err(e) = self.write_all(&mut rest) {
+                self.miss(rest);
+                return Err(e);
+            }
+        }
+        Ok(())
+    }
+
+    fn grown(&mut self, by: usize) {
+        self.len += by as u64;
+        self.note.len.store(self.len, Release);
+    }
+
+    fn stamp(&mut self, origin: Origin, now: Duration) -> io::Result<()> {
+        let due = self.last.is_none_or(|(last, at)| last != origin || now >= at + STAMP);
+        if due { self.mark(origin, now) } else { Ok(()) }
     }
 
     /// The record goes before its bytes, so that a crash leaves a record without bytes, never
     /// bytes under the wrong stream.
-    fn note(&mut self, origin: Origin, now: Duration) -> io::Result<()> {
+    fn mark(&mut self, origin: Origin, now: Duration) -> io::Result<()> {
         let micros = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-        self.index.write_all(&Record { offset: self.len, micros, origin }.encode())?;
+        let record = Record { offset: self.len, micros, origin }.encode();
+        self.files()?.index.write_all_at(&record, self.index_len)?;
+        self.index_len += RECORD as u64;
         self.last = Some((origin, now));
         Ok(())
+    }
+
+    /// What the disk doesn't take is counted, and its end kept.
+    fn miss(&mut self, bytes: &[u8]) {
+        let note = self.note;
+        note.missing.fetch_add(bytes.len() as u64, Release);
+        let kept = note.kept.load(Acquire);
+        let end = &bytes[bytes.len().saturating_sub(BUFFER)..];
+        let skipped = kept + (bytes.len() - end.len()) as u64;
+        for (n, byte) in end.iter().enumerate() {
+            note.buffer()[at(skipped + n as u64)] = *byte;
+        }
+        note.kept.store(kept + bytes.len() as u64, Release);
+    }
+
+    /// The end of what is missing.
+    pub fn kept(&self) -> Vec<u8> {
+        let kept = self.note.kept.load(Acquire);
+        let from = kept.saturating_sub(BUFFER as u64);
+        (from..kept).map(|count| self.note.buffer()[at(count)]).collect()
     }
 
     /// Bytes in the log.
@@ -130,50 +313,44 @@ impl SpoolWriter {
     }
 
     /// Its descriptors, for a process that closes all others.
-    pub fn fds(&self) -> [std::os::fd::RawFd; 2] {
-        use std::os::fd::AsRawFd;
-        [self.log.as_raw_fd(), self.index.as_raw_fd()]
+    pub fn fds(&self) -> Vec<RawFd> {
+        self.files.iter().flat_map(|files| [files.log.as_raw_fd(), files.index.as_raw_fd()]).collect()
     }
 
-    pub fn gap(&self) -> Gap {
-        self.gap
+    /// What is wrong with it, if something is.
+    pub fn trouble(&self) -> Option<PartTrouble> {
+        let (bytes, errno) = (self.note.missing.load(Acquire), self.note.errno.load(Acquire));
+        (bytes > 0).then_some(PartTrouble::Gap { bytes, errno })
+    }
+
+    /// The range that was taken out of its middle.
+    pub fn cut(&self) -> Option<std::ops::Range<u64>> {
+        let [start, end] = [0, 1].map(|n| self.note.cut[n].load(Acquire));
+        (end > start).then_some(start..end)
     }
 }
 
-/// Bytes that may be written before the reserve begins.
-fn room(disk: &nix::sys::statvfs::Statvfs) -> u64 {
-    let unit = disk.fragment_size();
-    (disk.blocks_available() * unit).saturating_sub(RESERVE.min(disk.blocks() * unit / 20))
+/// A count's place in the buffer of what is kept.
+fn at(count: u64) -> usize {
+    usize::try_from(count % BUFFER as u64).unwrap_or(0)
+}
+
+/// None: the pipe, which should have held more, is empty.
+fn read_some(pipe: &Pipe, most: u64) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(most).unwrap_or(BUFFER).min(BUFFER)];
+    let count = pipe.read(&mut bytes).ok()?;
+    bytes.truncate(count);
+    (count > 0).then_some(bytes)
+}
+
+/// Throws away what nobody wants to record.
+pub fn discard(pipe: &Pipe, mut count: u64) {
+    while count > 0 {
+        let Some(bytes) = read_some(pipe, count) else { return };
+        count -= bytes.len() as u64;
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::spool::index::{RECORD, records};
-
-    #[test]
-    fn the_index_tells_which_stream_wrote_what() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut spool = SpoolWriter::create(dir.path(), Mark::now()).unwrap();
-        spool.append(Origin::Stdout, b"out 1\n");
-        spool.append(Origin::Stdout, b"out 2\n");
-        spool.append(Origin::Stderr, b"err\n");
-        spool.append(Origin::Stdout, b"out 3\n");
-        assert_eq!(std::fs::read(dir.path().join("log")).unwrap(), b"out 1\nout 2\nerr\nout 3\n");
-        let index = std::fs::read(dir.path().join("index")).unwrap();
-        let seen: Vec<_> = records(&index[RECORD..]).map(|r| (r.offset, r.origin)).collect();
-        assert_eq!(seen, [(0, Origin::Stdout), (12, Origin::Stderr), (16, Origin::Stdout)]);
-    }
-
-    #[test]
-    fn a_disk_that_refuses_is_counted_and_never_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut spool = SpoolWriter::create(dir.path(), Mark::now()).unwrap();
-        spool.append(Origin::Stdout, b"kept");
-        spool.log = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        spool.append(Origin::Stdout, b"lost");
-        spool.append(Origin::Stdout, b"not even tried");
-        assert_eq!(spool.len(), 4);
-        assert_eq!((spool.gap().bytes, spool.gap().errno), (18, libc::ENOSPC));
-    }
-}
+#[path = "writer_tests.rs"]
+pub(crate) mod tests;

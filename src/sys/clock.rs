@@ -33,4 +33,9 @@ impl Mark {
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
+
+    /// How much later than `earlier` it is.
+    pub fn since(self, earlier: Mark) -> Duration {
+        self.0.saturating_duration_since(earlier.0)
+    }
 }

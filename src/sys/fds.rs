@@ -88,6 +88,18 @@ pub fn path_of(fd: BorrowedFd<'_>) -> io::Result<std::path::PathBuf> {
     std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
 
+/// Sets O_NONBLOCK; only for descriptions that nobody else has.
+pub fn never_block(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(nix::fcntl::fcntl(fd, FcntlArg::F_GETFL)?);
+    nix::fcntl::fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Is it a pipe, with a name or without?
+pub fn is_pipe(fd: BorrowedFd<'_>) -> bool {
+    kind(fd).is_ok_and(|kind| kind == Kind::Pipe)
+}
+
 /// Is it a pipe without a name? Its readers, once gone, never come back; a FIFO's may.
 pub fn is_anonymous_pipe(fd: BorrowedFd<'_>) -> bool {
     // statfs(2) of pipefs; the kernel's include/uapi/linux/magic.h has the number.
@@ -159,6 +171,42 @@ impl Sink {
                 let small = &bytes[..bytes.len().min(libc::PIPE_BUF)];
                 Ok(nix::unistd::write(fd, small)?)
             }
+        }
+    }
+}
+
+/// Passes one on to another until its end, each piece at once, whether or not they block.
+///
+/// # Errors
+/// What reading or writing said; `BrokenPipe` when the reader has gone and SIGPIPE is ignored.
+pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let mut rest = match patiently(from, libc::POLLIN, || nix::unistd::read(from, &mut bytes))? {
+            0 => return Ok(()),
+            n => &bytes[..n],
+        };
+        while !rest.is_empty() {
+            let n = patiently(to, libc::POLLOUT, || nix::unistd::write(to, rest))?;
+            rest = &rest[n..];
+        }
+    }
+}
+
+/// Repeats a call that a signal interrupted, or that would have to wait, when it is ready.
+fn patiently(
+    fd: BorrowedFd<'_>,
+    events: libc::c_short,
+    mut call: impl FnMut() -> nix::Result<usize>,
+) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(nix::errno::Errno::EAGAIN) => {
+                let mut ask = [libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }];
+                super::process::poll(&mut ask, None)?;
+            }
+            other => return Ok(other?),
         }
     }
 }

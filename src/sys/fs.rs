@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Makes `path` and what is missing above it, each 0700 whatever the umask says more.
+/// A folder of our own making, whose content must stay private: made with what is missing above it,
+/// each 0700 whatever the umask says more, and tightened to that when it is there.
 ///
 /// # Errors
 /// When a part can't be made, can't be written, or `path` is there but is not a folder of ours:
@@ -17,9 +18,40 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     if std::fs::metadata(path)?.mode() & 0o7777 != 0o700 {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
     }
-    // A folder that is there already says nothing of a file system that became read-only.
-    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK)?;
+    check_writable(path)
+}
+
+/// A folder that the user may have made, for our private ones: made 0700 when it isn't there, and
+/// used with the rights that it has when it is, since other things may lie in it and others may be
+/// meant to read them (a project's folder of mode 2775).
+///
+/// # Errors
+/// Those of [`private_dir`], and those of [`check_base`].
+pub fn base_dir(path: &Path) -> io::Result<()> {
+    make_dir(path)?;
+    check_base(path)?;
+    check_writable(path)
+}
+
+/// May our private folders lie in `path`? It must be ours, and nobody else may take them away: in a
+/// folder that everybody can write only the sticky bit prevents that. A group that may write is
+/// trusted: the user has let it in, or (with an umask of 002) is alone in it.
+///
+/// # Errors
+/// `PermissionDenied` when not; what the system says when it can't be looked at.
+pub fn check_base(path: &Path) -> io::Result<()> {
+    check_ours(path)?;
+    let mode = std::fs::metadata(path)?.mode();
+    if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+        let why = "everybody may remove what lies in it (`chmod o-w` mends that)";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
     Ok(())
+}
+
+/// A folder that is there already says nothing of a file system that became read-only.
+fn check_writable(path: &Path) -> io::Result<()> {
+    Ok(nix::unistd::access(path, nix::unistd::AccessFlags::W_OK)?)
 }
 
 /// Is `path` a folder that we made, or a link of ours to one? Whoever can plant a folder in `/tmp`
@@ -201,14 +233,49 @@ mod tests {
         assert!(open_regular(&at("fifo")).is_err());
     }
 
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
     #[test]
     fn private_dir_tightens_a_folder_that_others_could_enter() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
         private_dir(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(mode(&path), 0o700);
+        set_mode(&path, 0o755);
         private_dir(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(mode(&path), 0o700);
+    }
+
+    /// Catches: a project's folder that its group can't enter any more since NOTIFY_DONE_STATE names
+    /// it, and an inherited setgid bit that is taken for the user's wish in a folder of ours.
+    #[test]
+    fn a_folder_of_the_users_keeps_its_rights() {
+        let dir = tempfile::tempdir().unwrap();
+        let (base, ours) = (dir.path().join("project"), dir.path().join("project/outbox"));
+        base_dir(&base).unwrap();
+        assert_eq!(mode(&base), 0o700, "made by us");
+        set_mode(&base, 0o2775);
+        base_dir(&base).unwrap();
+        private_dir(&ours).unwrap();
+        assert_eq!((mode(&base), mode(&ours)), (0o2775, 0o700));
+    }
+
+    /// Catches: notices in a folder from which anybody can take them, or put others in their place.
+    #[test]
+    fn a_folder_that_everybody_can_empty_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        set_mode(dir.path(), 0o777);
+        assert_eq!(base_dir(dir.path()).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(mode(dir.path()), 0o777);
+        set_mode(dir.path(), 0o1777);
+        base_dir(dir.path()).unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert!(base_dir(&dir.path().join("file")).is_err());
     }
 }

@@ -18,6 +18,14 @@ pub fn timed_id(at: Timestamp) -> String {
     format!("{}-{}", utc.strftime("%Y%m%dT%H%M%S%6f"), random_hex(8))
 }
 
+/// Can it be an id that [`timed_id`] has made?
+pub fn is_timed_id(text: &str) -> bool {
+    let digits = |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let hex = |part: &str| part.len() == 8 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let parts = text.split_once('T').and_then(|(date, rest)| Some((date, rest.split_once('-')?)));
+    parts.is_some_and(|(date, (time, random))| digits(date, 8) && digits(time, 12) && hex(random))
+}
+
 fn fill_random(bytes: &mut [u8]) {
     use std::hash::{BuildHasher, Hasher, RandomState};
     use std::io::Read;
@@ -42,5 +50,14 @@ mod tests {
         assert!(timed_id(early).starts_with("20261121T093000000000-"));
         assert!(timed_id(early) < timed_id(late));
         assert_ne!(timed_id(early), timed_id(early));
+        assert!(is_timed_id(&timed_id(late)));
+    }
+
+    /// Catches: a stranger's folder taken for one of a run of ours.
+    #[test]
+    fn what_looks_like_an_id_is_none() {
+        for other in ["", "exp1", "20261121", "2026-11-21T09-30-00", "20261121T093000123456-1a2b3c4d.bak"] {
+            assert!(!is_timed_id(other), "{other}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the caller gave us, noted before Rust's runtime changes it.
 //!
-//! std opens /dev/null on a closed 0, 1 or 2 and ignores SIGPIPE before `main`. The command must
+//! std (or [`settle`]) opens /dev/null on a closed 0, 1 or 2 and ignores SIGPIPE before `main`. The command must
 //! find all three and SIGPIPE as the caller left them, so their state is read in `.init_array`,
 //! which runs earlier.
 #![allow(unsafe_code)]
@@ -37,7 +37,19 @@ pub fn was_closed(fd: i32) -> bool {
     (0..3).contains(&fd) && CLOSED.load(Relaxed) & (1 << fd) != 0
 }
 
-/// Before an exec in our place: closes what the caller had closed and std has opened.
+/// What std's entry does beside, and we rely on: no descriptor of ours gets the number of a standard
+/// one, and a reader that has gone is an error, not a signal.
+pub fn settle() {
+    for fd in (0..3).filter(|&fd| was_closed(fd)) {
+        // SAFETY: a constant path. The lowest free number is given, which is `fd`; if there is no
+        // /dev/null, the descriptor stays closed, as it was.
+        let opened = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+        debug_assert!(opened == fd || opened < 0);
+    }
+    super::signals::set_disposition(nix::sys::signal::Signal::SIGPIPE, nix::sys::signal::SigHandler::SigIgn);
+}
+
+/// Before an exec in our place: closes what the caller had closed.
 pub fn close_again() {
     (0..3).filter(|&fd| was_closed(fd)).for_each(super::fds::close);
 }

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod inherited;
 pub mod machine;
 pub mod paths;
+pub mod pipes;
 pub mod process;
 pub mod shared;
 pub mod signals;

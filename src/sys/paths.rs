@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::fs::private_dir;
+use super::fs::{base_dir, check_ours};
 
 const NAME: &str = "notify-done";
+/// The folder of a state root in which each run has its own.
+pub const RUNS: &str = "runs";
 
 /// The places that may hold our state, best first. Only the first is the user's own choice; the
 /// others keep a notice when that one can't be written (no HOME, read-only or full disk). They bear
@@ -35,9 +37,15 @@ fn mark_of(path: &Path) -> u32 {
         .fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
-/// The state roots that are there and are ours; what others planted in a shared place is not.
+/// The state roots that are there and are ours; what others planted in a shared place is not. Nor is
+/// a root whose runs are another's: a record says what is mailed, and to whom.
 pub fn existing_state_roots() -> Vec<PathBuf> {
-    state_roots().into_iter().filter(|root| super::fs::check_ours(root).is_ok()).collect()
+    state_roots().into_iter().filter(|root| is_ours(root)).collect()
+}
+
+fn is_ours(root: &Path) -> bool {
+    let runs = root.join(RUNS);
+    check_ours(root).is_ok() && (check_ours(&runs).is_ok() || runs.symlink_metadata().is_err())
 }
 
 /// The first state root that can be made and written, and why the ones before it can't.
@@ -52,7 +60,7 @@ pub struct StateRoot {
 pub fn usable_state_root() -> StateRoot {
     let mut passed_over = None;
     for root in state_roots() {
-        match private_dir(&root) {
+        match base_dir(&root) {
             Ok(()) => return StateRoot { root: Some(root), passed_over },
             Err(error) => {
                 passed_over.get_or_insert((root, error));
@@ -60,4 +68,27 @@ pub fn usable_state_root() -> StateRoot {
         }
     }
     StateRoot { root: None, passed_over }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::lchown;
+
+    /// Catches: records that another user put into a root that his group may write: they would have
+    /// files of ours mailed to him.
+    #[test]
+    fn runs_of_another_user_are_not_ours() {
+        let root = tempfile::tempdir().unwrap();
+        let runs = root.path().join(RUNS);
+        assert!(is_ours(root.path()));
+        std::fs::create_dir(&runs).unwrap();
+        assert!(is_ours(root.path()));
+        // Only root may give a folder away; the others find the file in the way.
+        if lchown(&runs, Some(65534), Some(65534)).is_err() {
+            std::fs::remove_dir(&runs).unwrap();
+            std::fs::write(&runs, "").unwrap();
+        }
+        assert!(!is_ours(root.path()));
+    }
 }

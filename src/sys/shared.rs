@@ -1,11 +1,11 @@
-//! Memory that front and supervisor share: what has been read of the command's output and how far
-//! each byte has got, so that the front can go on where a killed supervisor was.
+//! Memory that front and supervisor share: how far each byte of the command's output has got, so that
+//! the front can go on where a killed supervisor was.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::process::Rusage;
@@ -13,15 +13,49 @@ use super::process::Rusage;
 /// Bytes that are under way per stream; a pipe's default capacity on Linux (pipe(7)).
 pub const BUFFER: usize = 64 * 1024;
 
-/// One stream's bytes under way. Cursors count from the start of the run; the buffer holds the
-/// bytes `start..read`.
+/// One stream's bytes under way. All counts begin at the start of the run and only grow; what they
+/// mean is `run::flow`'s.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Transit {
-    pub start: AtomicU64,
-    pub read: AtomicU64,
-    pub spooled: AtomicU64,
+    /// The system call that may have happened without being counted: a `run::flow::Step`.
+    pub step: AtomicU32,
+    /// Which way the bytes take: a `run::flow::Way`.
+    pub way: AtomicU32,
+    /// Taken from the command.
+    pub taken: AtomicU64,
+    /// Copied for the log.
+    pub copied: AtomicU64,
+    /// In the log, or counted as missing from it.
+    pub recorded: AtomicU64,
+    /// With the reader.
     pub delivered: AtomicU64,
+    /// The count at which the buffer's content begins.
+    pub start: AtomicU64,
+    /// In the buffer up to here.
+    pub loaded: AtomicU64,
+    buffer: std::cell::UnsafeCell<[u8; BUFFER]>,
+}
+
+/// What the spool's writer must not forget when it is killed.
+#[derive(Debug)]
+#[repr(C)]
+pub struct SpoolNote {
+    /// Bytes in the log.
+    pub len: AtomicU64,
+    /// How the last ones were written; the writer's own.
+    pub call: AtomicU32,
+    /// Bytes that the disk didn't take.
+    pub missing: AtomicU64,
+    /// Its first reason, an errno; 0: nothing is missing.
+    pub errno: AtomicI32,
+    /// Since when the writer has waited for the disk, milliseconds after the start of the run plus
+    /// one; 0: it doesn't.
+    pub waiting_since: AtomicU64,
+    /// The range that was taken out of the log's middle, once it was too large.
+    pub cut: [AtomicU64; 2],
+    /// Bytes that ever went into the buffer of what is missing; its end is here modulo [`BUFFER`].
+    pub kept: AtomicU64,
     buffer: std::cell::UnsafeCell<[u8; BUFFER]>,
 }
 
@@ -30,6 +64,7 @@ pub struct Transit {
 #[repr(C)]
 pub struct Board {
     pub streams: [Transit; 2],
+    pub spool: SpoolNote,
     /// Process id of the command; 0 until it is forked.
     pub command: AtomicI32,
     /// How the command ended, as soon as it was waited for: who waited may be killed next.
@@ -95,20 +130,20 @@ impl SharedBoard {
 }
 
 impl Transit {
-    /// The buffer for a read, when nothing is under way. Only the one process that pumps calls it:
-    /// the supervisor, or the front once the supervisor is dead.
+    /// The buffer. Only the one process that pumps calls it: the supervisor, or the front once the
+    /// supervisor is dead.
     #[expect(clippy::mut_from_ref, reason = "one pumping process at a time, one thread each")]
     pub fn buffer(&self) -> &mut [u8; BUFFER] {
         // SAFETY: exclusive by the rule above.
         unsafe { &mut *self.buffer.get() }
     }
+}
 
-    /// Bytes `from..read` of the run, which must lie in the buffer.
-    pub fn bytes_from(&self, from: u64) -> &[u8] {
-        let start = self.start.load(Ordering::Acquire);
-        let read = self.read.load(Ordering::Acquire);
-        let range =
-            usize::try_from(from - start).unwrap_or(BUFFER)..usize::try_from(read - start).unwrap_or(BUFFER);
-        &self.buffer()[range]
+impl SpoolNote {
+    /// Where the end of what is missing is kept; the same rule as for [`Transit::buffer`].
+    #[expect(clippy::mut_from_ref, reason = "one pumping process at a time, one thread each")]
+    pub fn buffer(&self) -> &mut [u8; BUFFER] {
+        // SAFETY: exclusive by the rule above.
+        unsafe { &mut *self.buffer.get() }
     }
 }

@@ -72,9 +72,11 @@ pub fn watched_set() -> SigSet {
     raw_set(forwarded_signals().filter(|&s| !is_ignored(s)).chain([libc::SIGCHLD]))
 }
 
-/// A set of these signals.
-pub fn signal_set(signals: &[i32]) -> SigSet {
-    raw_set(signals.iter().copied())
+/// The signals that ask for an end, less what the caller had ignored: a blocked signal comes to us
+/// even then.
+pub fn ending_set() -> SigSet {
+    let ending = [libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP];
+    raw_set(ending.into_iter().filter(|&s| !is_ignored(s)))
 }
 
 /// Only SIGCHLD, for the supervisor.

@@ -50,6 +50,7 @@ fn what_cannot_run_ends_as_env_ends() {
     let cases = [
         (vec!["--", "no-such-command"], 127, "sh -c"),
         (vec!["--", "a && b"], 127, "notify-done -- sh -c 'a && b'"),
+        (vec!["--", "echo 'a b' | cat"], 127, r"notify-done -- sh -c 'echo '\''a b'\'' | cat'"),
         (vec!["--", ""], 127, "can't run"),
         (vec!["--", "./plain"], 126, "chmod +x"),
         (vec!["--", "/"], 126, "can't run `/`"),

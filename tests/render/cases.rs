@@ -95,6 +95,11 @@ fn exit_code() -> Report {
             Stream::Err,
             "RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 23.69 GiB total)",
         ),
+        (Stream::Err, ""),
+        (
+            Stream::Err,
+            "train.py: see --save-every and --grad-ckpt; at least one of --batch-size, --grad-accum",
+        ),
     ];
     let logs = vec![log("log.txt", Holds::Both, 421, Carried::Whole)];
     report(&facts, vec![tail(Holds::Both, 0, &lines)], logs)
@@ -102,7 +107,8 @@ fn exit_code() -> Report {
 
 fn signal() -> Report {
     let facts = facts(TRAIN, End::Signaled { signal: 9, core_dumped: false });
-    let lines = [(Stream::Out, "loading the data set 数据集 …"), (Stream::Out, "\tshard 12/40")];
+    let lines =
+        [(Stream::Out, "loading the data set 数据集 …"), (Stream::Out, ""), (Stream::Out, "\tshard 12/40")];
     let logs = vec![log("log.txt", Holds::Both, 48, Carried::Whole)];
     report(&facts, vec![tail(Holds::Both, 0, &lines)], logs)
 }
@@ -194,6 +200,7 @@ pub fn all() -> Vec<Case> {
         case("not_started", not_started()),
         case("not_executable", not_executable()),
         case("pipe_unknown", pipe(End::Unknown, Duration::from_secs(725))),
+        case("pipe_told_to_end", pipe(End::ToldToEnd { signal: 15 }, Duration::from_secs(725))),
         case("pipe_reported", pipe(End::Reported { code: 2 }, Duration::from_millis(45_230))),
         case("no_output", no_output()),
         case("cut_log", cut_log()),

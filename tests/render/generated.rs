@@ -63,11 +63,12 @@ impl Random {
     }
 
     fn report(&mut self) -> Report {
-        let end = match self.below(5) {
+        let end = match self.below(6) {
             0 => End::Exited { code: i32::try_from(self.below(256)).unwrap() },
             1 => End::Signaled { signal: i32::try_from(self.below(70)).unwrap(), core_dumped: true },
             2 => End::Reported { code: -1 },
             3 => End::NotStarted { errno: i32::try_from(self.below(200)).unwrap() },
+            4 => End::ToldToEnd { signal: i32::try_from(self.below(70)).unwrap() },
             _ => End::Unknown,
         };
         let argv: Vec<String> = (0..self.below(5)).map(|_| self.text(60)).collect();
@@ -102,7 +103,7 @@ pub fn visible_text(html: &str) -> String {
     let mut out = String::new();
     for (i, piece) in body.split('<').enumerate() {
         let (tag, text) = if i == 0 { ("", "") } else { piece.split_once('>').expect("a tag ends") };
-        if !matches!(tag, "wbr" | "b" | "/b") {
+        if !matches!(tag, "wbr" | "b" | "/b" | "/span") && !tag.starts_with("span") {
             out.push('\n');
         }
         out.push_str(text);

@@ -60,7 +60,7 @@ fn html_tells_the_same_and_uses_only_what_clients_know() {
             assert!(html.len() <= MAX_HTML_BYTES);
             for unknown in [
                 "flex",
-                "white-space",
+                "white-space:pre",
                 "overflow:",
                 "<style",
                 "class=",
@@ -87,6 +87,22 @@ fn html_tells_the_same_and_uses_only_what_clients_know() {
             }
         }
     }
+}
+
+/// Catches a line of the log that loses its mark, or looks like two, where a narrow client wraps it; a
+/// blank line that vanishes; and an option that is broken in two.
+#[test]
+fn lines_are_blocks_that_hang_from_their_mark() {
+    let all = cases::all();
+    let html = |name: &str| render(&all.iter().find(|c| c.name == name).unwrap().report, Lang::En, None).html;
+    let failed = html("exit_code");
+    assert!(failed.contains("<div>&nbsp;&nbsp;epoch 1 &nbsp;loss 2.3026</div>"), "{failed}");
+    assert!(failed.contains("<div>!&nbsp;</div>"), "{failed}");
+    assert_eq!(failed.matches("<div style=\"color:#ff9f95\">").count(), 1, "one colour for all of stderr");
+    for option in ["--save-every", "--batch-size,", "--grad-accum"] {
+        assert!(failed.contains(&format!("<span style=\"white-space:nowrap\">{option}</span>")), "{option}");
+    }
+    assert!(html("signal").contains("<div><br></div>"), "{}", html("signal"));
 }
 
 fn colours(html: &str) -> impl Iterator<Item = &str> {

@@ -97,6 +97,26 @@ fn both_on_one_file_are_one_log_in_order() {
     assert_eq!(second.attachment("log.txt").bytes(), expected.as_bytes());
 }
 
+/// Catches: a file that the caller has opened twice attached twice.
+#[test]
+fn one_file_opened_twice_is_one_log() {
+    let scene = Scene::new();
+    scene.env.write("log", "before\n", 0o644);
+    // The second's start is behind the first's.
+    let script = "exec >>log; echo ours; exec 2>>log; exec $ND -- sh -c 'echo out; echo err >&2'";
+    scene.env.shell(script).run().assert_code(0);
+    let mail = scene.mail();
+    assert_eq!(mail.attachment("log.txt").bytes(), b"out\nerr\n");
+    assert_eq!(text(&mail).matches("home/log").count(), 1, "{}", text(&mail));
+    // Without O_APPEND each has a place of its own: what was written from the lower one on is the log.
+    let script = "exec >two 2>two; echo head; exec $ND -- sh -c 'echo err >&2; echo out'";
+    scene.env.shell(script).run().assert_code(0);
+    let second = crate::parse::mail(&scene.received(2)[1].data);
+    let written = fs::read(scene.env.home().join("two")).unwrap();
+    assert_eq!(second.attachment("log.txt").bytes(), written);
+    assert_eq!(written, b"err\n\nout\n");
+}
+
 #[test]
 fn a_file_that_is_cut_short_meanwhile_is_told() {
     let scene = Scene::new();
@@ -120,4 +140,29 @@ fn what_we_keep_is_private() {
         let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700), "{path:?}");
     }
+}
+
+/// Statement 90. Catches: a folder of the user's own (a project's, mode 2775) that its group can't
+/// enter any more since NOTIFY_DONE_STATE names it; and notices in one from which anybody may take them.
+#[test]
+fn a_state_folder_of_the_users_is_used_as_it_is_or_not_at_all() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = Scene::new();
+    let state = scene.env.home().join("project");
+    fs::create_dir(&state).unwrap();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let run = |mode| {
+        fs::set_permissions(&state, fs::Permissions::from_mode(mode)).unwrap();
+        scene.env.notify_done(["--", "echo", "x"]).var("NOTIFY_DONE_STATE", &state)
+    };
+    run(0o2775).run().assert_code(0).assert_stdout("x\n");
+    scene.received(1);
+    assert_eq!(mode(&state), 0o2775);
+    for ours in ["runs", "outbox", "outbox/sent"] {
+        assert_eq!(mode(&state.join(ours)), 0o700, "{ours}");
+    }
+    let said = ["everybody may remove what lies in it", "the log is kept in"];
+    run(0o777).says(&said).run().assert_code(0).assert_stdout("x\n");
+    scene.received(2);
+    assert_eq!((mode(&state), fs::read_dir(state.join("runs")).unwrap().count()), (0o777, 1));
 }

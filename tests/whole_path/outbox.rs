@@ -52,6 +52,23 @@ fn the_list_says_what_is_kept_and_why() {
     assert!(["new", "kept one", "1 × qq: ", "refused"].iter().all(|part| listed.contains(part)), "{listed}");
 }
 
+/// Catches words in another language than notify.toml asks for.
+#[test]
+fn the_outbox_speaks_the_language_of_notify_toml() {
+    let scene = Scene::with("lang = \"zh\"");
+    scene.run(&["outbox", "list"], 0).assert_stdout("没有等待发送的邮件\n");
+    let speaks = |args: &[&str], says: &str| {
+        scene.env.notify_done(args).says(&[says]).run();
+    };
+    speaks(&["outbox", "flush"], "没有等待发送的邮件");
+    scene.run(&["--", "true"], 0);
+    speaks(&["preview", "-v"], "的邮件：");
+    scene.env.config("lang = \"zh\"\n");
+    speaks(&["outbox", "flush"], "还没有配置邮箱");
+    scene.env.config("lang = \"zh\"\n[notify]\non = \"sometimes\"\n");
+    speaks(&["outbox", "flush"], "notify.toml 有误");
+}
+
 #[test]
 fn a_preview_shows_the_mail_that_is_kept() {
     let scene = Scene::without_account();
@@ -76,7 +93,9 @@ fn a_preview_shows_the_mail_that_is_kept() {
 #[test]
 fn a_preview_is_what_is_sent() {
     let scene = Scene::new();
-    scene.run(&["--note", "n", "--", "sh", "-c", "echo out; exit 2"], 2);
+    // What the run was told counts, as it does in the mail.
+    let script = "echo first; echo out; exit 2";
+    scene.run(&["--note", "n", "--tail", "1", "--lang", "zh", "--", "sh", "-c", script], 2);
     let paths = String::from_utf8(scene.run(&["preview"], 0).stdout).unwrap();
     let paths: Vec<&str> = paths.lines().collect();
     let mail = scene.mail();

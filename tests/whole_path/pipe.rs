@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use nix::sys::signal::Signal;
+
 use crate::{Scene, row, text};
 
 #[test]
@@ -14,6 +16,25 @@ fn a_pipe_passes_all_on_and_mails_at_its_end() {
     assert!(mail.attachment("log.txt").bytes() == input);
     assert!(mail.subject.contains("build"), "{}", mail.subject);
     assert!(row(&mail, "Result").starts_with("not known"), "{}", text(&mail));
+}
+
+/// Catches `NOTIFY_DONE=off` that still mails, keeps a log, changes a byte, or waits for lines.
+#[test]
+fn switched_off_it_is_cat() {
+    let scene = Scene::new();
+    let input: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+    let run = scene.env.notify_done(["pipe", "--status", "3", "--no-such"]).var("NOTIFY_DONE", "off");
+    run.stdin("x").stderr_is_free().run().assert_code(2).assert_stdout("");
+    let run = scene.env.notify_done(["pipe", "--status", "3"]).var("NOTIFY_DONE", "off");
+    run.stdin(input.clone()).run().assert_code(0).assert_stdout(&input);
+    let mut gate = scene.env.gate("gate");
+    let run = scene.env.shell("(printf one; read x <gate; echo two) | NOTIFY_DONE=off $ND pipe").start();
+    run.wait_for_stdout(b"one");
+    gate.open();
+    run.finish().assert_code(0).assert_stdout("onetwo\n");
+    let script = "export NOTIFY_DONE=off; { yes; echo $? >st; } | $ND pipe | head -n1; cat st";
+    scene.env.shell(script).run().assert_stdout("y\n141\n");
+    assert!(scene.server.connections() == 0 && !scene.env.state().exists());
 }
 
 /// Catches a pipe that waits for its end before it passes anything on.
@@ -82,4 +103,45 @@ fn a_reader_that_goes_ends_the_writer_as_without_us() {
     scene.env.shell(script).run().assert_stdout("y\n141\n");
     scene.received(1);
     assert_eq!(fs::read_to_string(scene.env.home().join("st")).unwrap(), "141\n");
+}
+
+/// Catches: a pipe that was told to end and says that all went well, by its status and in its mail. A
+/// writer that goes on meanwhile is what `timeout`, a cancelled CI job or Ctrl-C twice leave.
+#[test]
+fn told_to_end_it_keeps_the_notice_and_ends_by_that_signal() {
+    let cases = [
+        (Signal::SIGTERM, "", "❗", "the pipe was interrupted by SIGTERM (15); how its writer fared"),
+        (Signal::SIGHUP, "", "❗", "the pipe was interrupted by SIGHUP (1); how its writer fared"),
+        (Signal::SIGTERM, "--status 3", "❌", "exit code 3, as reported"),
+    ];
+    for (signal, args, icon, result) in cases {
+        let scene = Scene::new();
+        let mut gate = scene.env.gate("gate");
+        // The pipe is the process that the test started: its parent's end is the test's to see.
+        let script = format!("mkfifo in; (exec >in; echo x; read y <gate) & exec $ND pipe {args} <in");
+        let run = scene.env.shell(&script).start();
+        run.wait_for_stdout(b"x\n");
+        run.signal(signal);
+        let mail = scene.mail();
+        gate.open();
+        run.finish().assert_signal(signal).assert_stdout("x\n");
+        assert!(mail.subject.starts_with(icon), "{}", mail.subject);
+        assert!(row(&mail, "Result").starts_with(result), "{}", text(&mail));
+        assert_eq!(mail.attachment("log.txt").bytes(), b"x\n");
+    }
+}
+
+/// Catches: a signal that the caller ignores (nohup, a background job) ending the pipe all the same,
+/// since a blocked signal arrives even if it is ignored.
+#[test]
+fn what_the_caller_ignores_does_not_end_a_pipe() {
+    let scene = Scene::new();
+    let mut gate = scene.env.gate("gate");
+    let script = "trap '' HUP; mkfifo in; (exec >in; echo x; read y <gate; echo z) & exec $ND pipe <in";
+    let run = scene.env.shell(script).start();
+    run.wait_for_stdout(b"x\n");
+    run.signal(Signal::SIGHUP);
+    gate.open();
+    run.finish().assert_code(0).assert_stdout("x\nz\n");
+    assert_eq!(scene.mail().attachment("log.txt").bytes(), b"x\nz\n");
 }

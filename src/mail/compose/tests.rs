@@ -1,5 +1,7 @@
 use std::fmt::Write as _;
+use std::fs::OpenOptions;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use mail_parser::{MessageParser, MimeHeaders};
 
@@ -29,7 +31,6 @@ fn mail(content: &Content<'_>) -> (Vec<u8>, Composed) {
         from: me.clone(),
         to: vec![me],
         cc: vec![],
-        reply_to: None,
         subject: "✅ train.py 成功".to_owned(),
     };
     let mut mail = header_block(&draft).unwrap();
@@ -250,8 +251,8 @@ fn what_cannot_be_read_is_told_and_the_mail_still_made() {
     let (mail, composed) = mail(&content(&[&cases[..], &[whole("good.txt", &good, 4)]].concat()));
     let causes: Vec<_> = composed.short.iter().map(|s| s.cause.as_deref().unwrap()).collect();
     assert!(causes[0].contains("No such file"), "{causes:?}");
-    assert_eq!(causes[1], "not a regular file");
-    assert_eq!(causes[3], "not a regular file");
+    assert_eq!(causes[1], "it isn't a regular file");
+    assert_eq!(causes[3], "it isn't a regular file");
     assert!(composed.short.iter().all(|s| s.missing == 10));
     let attached = attached(&mail);
     assert_eq!(attached.len(), 5);

@@ -12,7 +12,6 @@ fn draft() -> Draft {
         from: to("训练机", "10001@qq.com"),
         to: vec![to("", "10001@qq.com")],
         cc: vec![],
-        reply_to: None,
         subject: "✅ train.py 成功 · 3小时12分 · gpu07".to_owned(),
     }
 }
@@ -28,7 +27,6 @@ fn the_whole_block() {
     let expected = "\
 Date: Sat, 31 Jan 2026 09:02:03 +0800\r
 From: =?utf-8?b?6K6t57uD5py6?= <10001@qq.com>\r
-Reply-To: ops@example.com\r
 To: 10001@qq.com\r
 Cc: \"A. B\" <a@example.com>,\r
  \"b.c\" <13800000000@163.com>\r
@@ -42,7 +40,7 @@ User-Agent: notify-done/VERSION\r
 "
     .replace("VERSION", env!("CARGO_PKG_VERSION"));
     let cc = vec![to("A. B", "a@example.com"), to("b.c", "13800000000@163.com")];
-    let draft = Draft { cc, reply_to: Some(to("", "ops@example.com")), ..draft() };
+    let draft = Draft { cc, ..draft() };
     assert_eq!(block(&draft), expected);
 }
 
@@ -52,7 +50,7 @@ fn no_value_begins_another_header() {
     let draft = Draft {
         from: to(evil, "10001@qq.com"),
         to: vec![to(evil, "10001@qq.com")],
-        reply_to: Some(to(evil, "10001@qq.com")),
+        cc: vec![to(evil, "10001@qq.com")],
         subject: evil.to_owned(),
         ..draft()
     };
@@ -65,8 +63,8 @@ fn no_value_begins_another_header() {
     let expected = [
         "Date",
         "From",
-        "Reply-To",
         "To",
+        "Cc",
         "Subject",
         "Message-ID",
         "MIME-Version",
