@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::Pid;
 
@@ -314,6 +314,11 @@ impl Forwarder {
             return;
         }
         if signal == libc::SIGCONT {
+            // A stopped job isn't told of a window that changes, and looks when it goes on: maybe
+            // before us, so it is told once more.
+            if copy_window_size(channels) {
+                best_effort(killpg(nix::unistd::getpgrp(), Signal::SIGWINCH));
+            }
             // A shell's `fg` continues the whole group, the command too, and then ours would come
             // late: the command may have been stopped again. Only if it stays stopped it needs us.
             self.told_to_go_on = self.stopped.then(Mark::now);
@@ -329,10 +334,9 @@ impl Forwarder {
         let Some(terminal) = channels.iter().find(|c| c.terminal).and_then(|c| c.sink.as_ref()) else {
             return;
         };
-        if let Ok(group) = nix::unistd::tcgetpgrp(fds::borrow(terminal.as_raw()))
-            && nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGWINCH).is_err()
-        {
-            // The group has ended meanwhile.
+        if let Ok(group) = nix::unistd::tcgetpgrp(fds::borrow(terminal.as_raw())) {
+            // That the group has ended meanwhile is no error.
+            best_effort(killpg(group, Signal::SIGWINCH));
         }
     }
 }

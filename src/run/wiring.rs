@@ -144,16 +144,19 @@ impl Wiring {
     }
 }
 
-/// Gives the pseudo-terminals the size of the caller's terminal.
-pub fn copy_window_size(channels: &[Channel]) {
+/// Gives the pseudo-terminals the size of the caller's terminal. Had one another size?
+pub fn copy_window_size(channels: &[Channel]) -> bool {
+    let mut changed = false;
     for channel in channels.iter().filter(|c| c.terminal) {
         if let (Some(source), Some(sink)) = (&channel.source, &channel.sink)
             && let Ok(size) = fds::window_size(fds::borrow(sink.as_raw()))
-            && fds::set_window_size(source.as_fd(), size).is_err()
+            && fds::window_size(source.as_fd()).is_ok_and(|old| old != size)
         {
-            // The terminal has hung up; the end of the run is near.
+            // That it fails means that the terminal has hung up; the end of the run is near.
+            changed |= fds::set_window_size(source.as_fd(), size).is_ok();
         }
     }
+    changed
 }
 
 /// What the spool holds, if anything comes through us.

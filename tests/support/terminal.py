@@ -85,6 +85,32 @@ class Terminal:
         assert now == self.modes, f"modes were {self.modes}, are {now}"
 
 
+class Shell(Terminal):
+    """An interactive bash with job control."""
+
+    PROMPT = "@> "
+
+    def __init__(self, **more):
+        argv = ["bash", "--norc", "--noprofile", "--noediting", "-i"]
+        super().__init__(argv, env={"PS1": self.PROMPT}, **more)
+        self.expect(self.PROMPT)
+
+    def line(self, text):
+        """Types a line and waits for the next prompt; what was shown between."""
+        self.type(text + "\n")
+        return self.expect(self.PROMPT)
+
+    def job(self):
+        """The process of its only job."""
+        with open(f"/proc/{self.pid}/task/{self.pid}/children") as children:
+            (job,) = children.read().split()
+        return int(job)
+
+    def close(self):
+        self.type("exit\n")
+        self.wait()
+
+
 def wait_until(what, reached):
     """For what nothing tells of but looking."""
     end = time.monotonic() + LIMIT_SECONDS
