@@ -52,7 +52,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub mail: MailArgs,
 
-    /// Give the command a terminal for its output where you have one (auto), or a pipe (off)
+    /// Where you have a terminal the command gets one for its output (auto), a whole one of its own
+    /// for programs that draw the screen (full), or a pipe (off)
     #[arg(long, value_name = "MODE", value_enum, default_value = "auto", hide_possible_values = true)]
     pub pty: Pty,
 
@@ -64,6 +65,7 @@ pub struct RunArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Pty {
     Auto,
+    Full,
     Off,
 }
 
@@ -71,6 +73,7 @@ impl From<Pty> for PtyMode {
     fn from(pty: Pty) -> Self {
         match pty {
             Pty::Auto => Self::Auto,
+            Pty::Full => Self::Full,
             Pty::Off => Self::Off,
         }
     }

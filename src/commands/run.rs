@@ -10,6 +10,8 @@ use crate::exit::{self, Exit};
 use crate::render::i18n::Lang;
 use crate::run::facts::{End, Origin};
 use crate::run::front::{self, Ended, Request};
+use crate::run::full;
+use crate::run::wiring::PtyMode;
 use crate::sys::process::ExecImage;
 use crate::ui::Ui;
 
@@ -40,7 +42,8 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let overrides = context.overrides.clone();
     let again = notice::Again { context: &context, folder: folder.clone() };
-    let request = Request { start, image: &image, pty: args.pty.into(), folder, policy, overrides };
+    let pty = pty(args, lang, ui);
+    let request = Request { start, image: &image, pty, folder, policy, overrides };
     let ended = match front::run(request, &mut job) {
         Ok(ended) => ended,
         Err(error) => {
@@ -58,6 +61,16 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let lost = ended.end == End::Unknown;
     let exit = finish(ended, &again, (wait, lang), ui);
     Ok(if lost { Exit::Code(exit::OWN_FAILURE) } else { exit })
+}
+
+/// What was asked for, where that can be had.
+fn pty(args: &RunArgs, lang: Lang, ui: &Ui) -> PtyMode {
+    let pty = args.pty.into();
+    if pty == PtyMode::Full && !full::applies() {
+        ui.trouble(words::no_full_pty(lang));
+        return PtyMode::Auto;
+    }
+    pty
 }
 
 /// Waits for the mail within the bound, and maps the end. A mailer that was killed is replaced once.

@@ -12,6 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::Pid;
 
 use super::facts::{End, RunStart};
+use super::full::{Relay, Waker};
 use super::link::{self, Message};
 use super::mailer::{Job, Link, Policy, Teller, Word};
 use super::pump::Pump;
@@ -92,6 +93,7 @@ fn run_with<'a>(
     let pump = Pump::new(channels, spool, board.board());
     let words = Some(words_out);
     let mut run = Run { start, clock, folder, board, signals, pump, wiring, policy, overrides, job, words };
+    let relay = run.wiring.full.relay.take().map(Relay::new);
     let supervisor = match process::fork().map_err(|e| setup("fork", &e))? {
         Fork::Child => {
             drop(ours);
@@ -101,9 +103,12 @@ fn run_with<'a>(
     };
     drop(theirs);
     run.wiring.command_ends.clear();
-    let mut forwarder = Forwarder::new(signal_fd);
+    run.wiring.full.session = None;
+    let mut forwarder = Forwarder::new(signal_fd, relay);
     forwarder.supervisor = Some(supervisor);
     let (end, mailing) = watch(&mut run, &mut forwarder, supervisor, &ours)?;
+    // The terminal is the caller's again before anything is said on it.
+    forwarder.relay = None;
     let mailer = (mailing != Mailing::NotDue).then(|| Link::new(words_in));
     if let (Mailing::Here(facts), Some(words)) = (mailing, run.words.take()) {
         // Not one process more to be had: the mail is made here, its words heard after it.
@@ -128,15 +133,16 @@ fn watch(
     link: &OwnedFd,
 ) -> Result<(End, Mailing)> {
     loop {
-        let mut fds = [forwarder.fd(), link.as_raw_fd()].map(|fd| libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        });
+        let mut fds = vec![forwarder.fd(), link.as_raw_fd()]
+            .into_iter()
+            .map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 })
+            .chain(forwarder.interests())
+            .collect::<Vec<_>>();
         if process::poll(&mut fds, forwarder.timeout()).is_err() {
             continue;
         }
         forwarder.tick();
+        forwarder.turn(&fds[2..]);
         if fds[0].revents != 0 {
             forwarder.know(run.board.board().command.load(Ordering::Acquire));
             forwarder.handle_all(&run.pump.channels);
@@ -205,10 +211,12 @@ pub struct Forwarder {
     early: Vec<i32>,
     /// We were told to go on while the command was stopped, then.
     told_to_go_on: Option<Mark>,
+    /// With `--pty full`.
+    relay: Option<Relay>,
 }
 
 impl Forwarder {
-    pub fn new(signals: SignalFd) -> Self {
+    pub fn new(signals: SignalFd, relay: Option<Relay>) -> Self {
         Self {
             signals,
             command: None,
@@ -217,6 +225,19 @@ impl Forwarder {
             supervisor: None,
             early: Vec::new(),
             told_to_go_on: None,
+            relay,
+        }
+    }
+
+    /// What poll(2) should wait for besides the signals, for [`Forwarder::turn`].
+    pub fn interests(&self) -> Vec<libc::pollfd> {
+        self.relay.iter().flat_map(Relay::interests).collect()
+    }
+
+    /// Does what poll(2) said of [`Forwarder::interests`].
+    pub fn turn(&mut self, ready: &[libc::pollfd]) {
+        if let Some(relay) = &mut self.relay {
+            relay.turn(ready);
         }
     }
 
@@ -253,7 +274,9 @@ impl Forwarder {
     /// The news may be old: a command that was woken meanwhile (`kill -CONT`, a scheduler) must not
     /// leave us stopped behind. The supervisor wakes us when it sees the command go on.
     pub fn command_stopped(&mut self) {
-        if self.command.is_some_and(process::is_stopped) {
+        if let Some(relay) = &mut self.relay {
+            relay.command_stopped(0);
+        } else if self.command.is_some_and(process::is_stopped) {
             self.stopped = true;
             self.told_to_go_on = None;
             best_effort(signals::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
@@ -263,16 +286,26 @@ impl Forwarder {
     pub fn command_continued(&mut self) {
         self.stopped = false;
         self.told_to_go_on = None;
+        if let Some(relay) = &mut self.relay {
+            relay.command_continued();
+        }
     }
 
     /// How long the loop may sleep before [`Forwarder::tick`] has something to do.
     pub fn timeout(&self) -> Option<Duration> {
-        self.told_to_go_on.map(|since| GOES_ON_BY_ITSELF.saturating_sub(since.elapsed()))
+        let told = self.told_to_go_on.map(|since| GOES_ON_BY_ITSELF.saturating_sub(since.elapsed()));
+        let relay = self.relay.as_ref().and_then(Relay::timeout);
+        told.into_iter().chain(relay).min()
     }
 
     /// Wakes the command when only we were told to go on.
     pub fn tick(&mut self) {
-        if self.timeout().is_some_and(|left| left.is_zero()) {
+        let command = self.command;
+        if let Some(relay) = &mut self.relay {
+            if relay.tick(command) == Some(Waker::Front) {
+                self.pass_on(libc::SIGCONT);
+            }
+        } else if self.timeout().is_some_and(|left| left.is_zero()) {
             self.told_to_go_on = None;
             if self.stopped && self.command.is_some_and(process::is_stopped) {
                 self.pass_on(libc::SIGCONT);
@@ -305,6 +338,13 @@ impl Forwarder {
         if signal == libc::SIGCHLD || sender == nix::unistd::getpid().as_raw() {
             return;
         }
+        if let Some(relay) = &self.relay {
+            let ours = [self.command, self.supervisor, relay.monitor()];
+            if !ours.iter().flatten().any(|pid| pid.as_raw() == sender) {
+                self.handle_with_relay(signal, from_kernel);
+            }
+            return;
+        }
         if signal == libc::SIGWINCH && from_kernel {
             self.window_changed(channels);
         }
@@ -325,6 +365,22 @@ impl Forwarder {
             return;
         }
         self.pass_on(signal);
+    }
+
+    /// The command is in a session of its own: what the terminal sends reaches only us.
+    fn handle_with_relay(&mut self, signal: i32, from_kernel: bool) {
+        let Some(relay) = &mut self.relay else { return };
+        match signal {
+            libc::SIGWINCH if from_kernel => relay.copy_size(),
+            libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP if from_kernel => relay.key_signal(signal),
+            libc::SIGHUP if from_kernel && relay.hung_up() => {}
+            libc::SIGCONT => {
+                if relay.continued() == Some(Waker::Front) {
+                    self.pass_on(signal);
+                }
+            }
+            _ => self.pass_on(signal),
+        }
     }
 
     /// The terminal told the command before us, when the pseudo-terminal still had the old size:

@@ -22,8 +22,10 @@
 
 pub mod facts;
 pub mod front;
+pub mod full;
 pub mod link;
 pub mod mailer;
+pub mod monitor;
 pub mod piped;
 pub mod pump;
 pub mod record;

@@ -80,7 +80,7 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Ended> {
     }
     drop(pump);
     let mailer = if due { Some(start_mailer(job, &facts)?) } else { None };
-    Ok(Ended { end: facts.end, mailer, signals: Forwarder::new(signals) })
+    Ok(Ended { end: facts.end, mailer, signals: Forwarder::new(signals, None) })
 }
 
 fn start_mailer(job: &mut Job<'_>, facts: &RunFacts) -> Result<Link> {

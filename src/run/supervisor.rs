@@ -15,6 +15,7 @@ use super::facts::{End, Holds, LogPart, PartTrouble, RunFacts, RunStart, Usage};
 use super::front::Forwarder;
 use super::link::{self, Message};
 use super::mailer::{self, Job, Policy};
+use super::monitor;
 use super::pump::Pump;
 use super::record::{FILE, RunRecord};
 use super::wiring::{OwnFile, Wiring, spool_holds};
@@ -99,37 +100,86 @@ enum Start {
     Refused(Errno),
 }
 
+/// What the command's process says before it is the command, or why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// exec said no.
+    Refused(Errno),
+    /// We lack what that takes: an errno.
+    OwnFailure(i32),
+}
+
 /// The command's process, up to its exec. What exec said comes over a pipe that closes on exec.
 ///
 /// # Errors
 /// When we lack what that takes (processes, descriptors): not the command's fault.
 fn start_command(run: &mut Run<'_>, image: &ExecImage) -> io::Result<Start> {
     let (verdict, tell_verdict) = fds::pipe()?;
-    let pid = match process::fork()? {
-        Fork::Child => {
-            run.board.board().command.store(nix::unistd::getpid().as_raw(), Ordering::Release);
-            run.wiring.install();
-            run.signals.give_back();
-            let errno = image.exec();
-            let told = nix::unistd::write(&tell_verdict, &(errno as i32).to_ne_bytes());
-            debug_assert!(told.is_ok(), "the supervisor reads until we are gone");
-            process::leave(if errno == Errno::ENOENT { 127 } else { 126 });
+    let session = run.wiring.full.session.take();
+    let mut child = None;
+    if let Some(session) = &session {
+        monitor::start(run, session, (image, &tell_verdict))?;
+    } else {
+        match process::fork()? {
+            Fork::Child => become_command(run, image, &tell_verdict),
+            Fork::Parent(pid) => {
+                run.board.board().command.store(pid.as_raw(), Ordering::Release);
+                child = Some(pid);
+            }
         }
-        Fork::Parent(pid) => pid,
-    };
-    run.board.board().command.store(pid.as_raw(), Ordering::Release);
+    }
+    drop(session);
     run.wiring.command_ends.clear();
     drop(tell_verdict);
-    let mut errno = [0; 4];
-    loop {
-        match nix::unistd::read(&verdict, &mut errno) {
-            Ok(4) => {
-                // Reaps the process that couldn't become the command.
+    match hear_verdict(&verdict) {
+        None => Ok(Start::Running),
+        Some(Verdict::OwnFailure(errno)) => Err(io::Error::from_raw_os_error(errno)),
+        Some(Verdict::Refused(errno)) => {
+            // Reaps the process that couldn't become the command.
+            if let Some(pid) = child {
                 best_effort(nix::sys::wait::waitpid(pid, None));
-                return Ok(Start::Refused(Errno::from_raw(i32::from_ne_bytes(errno))));
+            }
+            Ok(Start::Refused(errno))
+        }
+    }
+}
+
+/// In the forked process: becomes the command, or tells why not.
+pub fn become_command(run: &Run<'_>, image: &ExecImage, verdict: &OwnedFd) -> ! {
+    run.board.board().command.store(nix::unistd::getpid().as_raw(), Ordering::Release);
+    run.wiring.install();
+    run.signals.give_back();
+    let errno = image.exec();
+    tell_verdict(verdict, Verdict::Refused(errno));
+    process::leave(if errno == Errno::ENOENT { 127 } else { 126 })
+}
+
+/// Tells the supervisor, which reads until nobody can tell it any more.
+pub fn tell_verdict(to: &OwnedFd, verdict: Verdict) {
+    let (kind, errno) = match verdict {
+        Verdict::Refused(errno) => (0, errno as i32),
+        Verdict::OwnFailure(errno) => (1, errno),
+    };
+    let [a, b, c, d] = errno.to_ne_bytes();
+    let told = nix::unistd::write(to, &[kind, a, b, c, d]);
+    debug_assert!(told.is_ok(), "the supervisor reads until we are gone");
+}
+
+fn hear_verdict(from: &OwnedFd) -> Option<Verdict> {
+    let mut told = [0; 5];
+    loop {
+        match nix::unistd::read(from, &mut told) {
+            Ok(5) => {
+                let [kind, a, b, c, d] = told;
+                let errno = i32::from_ne_bytes([a, b, c, d]);
+                return Some(if kind == 0 {
+                    Verdict::Refused(Errno::from_raw(errno))
+                } else {
+                    Verdict::OwnFailure(errno)
+                });
             }
             Err(Errno::EINTR) => {}
-            _ => return Ok(Start::Running),
+            _ => return None,
         }
     }
 }
@@ -184,17 +234,22 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
         };
         let mut fds = vec![libc::pollfd { fd: signal_fd, events: libc::POLLIN, revents: 0 }];
         fds.extend(run.pump.interests());
+        let pumps = 1..fds.len();
+        if let Role::Front(forwarder) = role {
+            fds.extend(forwarder.interests());
+        }
         if process::poll(&mut fds, timeout).is_err() {
             continue;
         }
         if let Role::Front(forwarder) = role {
             forwarder.tick();
+            forwarder.turn(&fds[pumps.end..]);
         }
         if fds[0].revents != 0 {
             take_signals(run, role, own_signals.as_ref());
             process::reap_others(command);
         }
-        let moved = turn_all(run, role, &fds[1..]);
+        let moved = turn_all(run, role, &fds[pumps]);
         if let Some(end) = end
             && !moved
             && fds[0].revents == 0
@@ -226,8 +281,12 @@ fn turn_all(run: &mut Run<'_>, role: &Role<'_>, ready: &[libc::pollfd]) -> bool 
 
 fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(End, Option<Usage>)> {
     let board = run.board.board();
+    let monitor = run.wiring.full.note.and_then(|note| note.monitor());
+    let mut asked_again = false;
     loop {
         if let Some((status, usage)) = board.end.get() {
+            // It ends at once when it has noted this: its times are the command's, for `time`.
+            best_effort(monitor.map(|monitor| nix::sys::wait::waitpid(monitor, None)).transpose());
             let end = match process::status_parts(status) {
                 Ok(code) => End::Exited { code },
                 Err((signal, core_dumped)) => End::Signaled { signal, core_dumped },
@@ -252,6 +311,9 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
                 Role::Front(forwarder) => forwarder.command_continued(),
             },
             Ok(None) => return None,
+            // The command is the monitor's child. If that was killed it is ours now, or noted.
+            Err(_) if monitor.is_some_and(process::is_running_child) => return None,
+            Err(_) if monitor.is_some() && !asked_again => asked_again = true,
             // Whoever waited for it was killed within the system call: nobody knows any more.
             Err(_) => return Some((End::Unknown, None)),
         }

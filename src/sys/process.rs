@@ -182,6 +182,17 @@ fn peek_end(pid: Pid) -> Option<(i32, Rusage)> {
     }
 }
 
+/// Is it a child of ours that hasn't ended?
+pub fn is_running_child(pid: Pid) -> bool {
+    // SAFETY: siginfo_t is plain data, filled by the kernel; WNOWAIT leaves the child.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let id = libc::id_t::try_from(pid.as_raw()).unwrap_or(0);
+        libc::waitid(libc::P_PID, id, &raw mut info, flags) == 0 && info.si_pid() == 0
+    }
+}
+
 /// A wait status in parts: the exit code, else the signal and whether it dumped core.
 pub fn status_parts(status: i32) -> Result<i32, (i32, bool)> {
     if libc::WIFSIGNALED(status) {

@@ -12,7 +12,10 @@ import time
 
 LIMIT_SECONDS = 30
 ND = os.environ["ND"]
-BARE, WRAPPED = [], [ND, "--"]
+BARE, WRAPPED, FULL = [], [ND, "--"], [ND, "--pty", "full", "--"]
+# The same for a line of shell.
+OURS = [" ".join(WRAPPED) + " ", " ".join(FULL) + " "]
+ALL = [""] + OURS
 
 
 class Terminal:
@@ -102,9 +105,8 @@ class Shell(Terminal):
 
     def job(self):
         """The process of its only job."""
-        with open(f"/proc/{self.pid}/task/{self.pid}/children") as children:
-            (job,) = children.read().split()
-        return int(job)
+        (job,) = children(self.pid)
+        return job
 
     def close(self):
         self.type("exit\n")
@@ -129,3 +131,13 @@ def state(pid):
     """The letter of /proc/PID/stat."""
     with open(f"/proc/{pid}/stat") as stat:
         return stat.read().rsplit(")", 1)[1].split()[0]
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as listed:
+        return [int(child) for child in listed.read().split()]
+
+
+def parent(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return int(stat.read().rsplit(")", 1)[1].split()[1])
