@@ -93,9 +93,9 @@ class Shell(Terminal):
 
     PROMPT = "@> "
 
-    def __init__(self, **more):
+    def __init__(self, env=None, **more):
         argv = ["bash", "--norc", "--noprofile", "--noediting", "-i"]
-        super().__init__(argv, env={"PS1": self.PROMPT}, **more)
+        super().__init__(argv, env={**(env or {}), "PS1": self.PROMPT}, **more)
         self.expect(self.PROMPT)
 
     def line(self, text):
