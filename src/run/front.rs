@@ -231,7 +231,8 @@ impl Forwarder {
 
     /// What poll(2) should wait for besides the signals, for [`Forwarder::turn`].
     pub fn interests(&self) -> Vec<libc::pollfd> {
-        self.relay.iter().flat_map(Relay::interests).collect()
+        let running = self.command.is_some();
+        self.relay.iter().flat_map(|relay| relay.interests(running)).collect()
     }
 
     /// Does what poll(2) said of [`Forwarder::interests`].

@@ -169,14 +169,15 @@ impl Relay {
         self.real.note.monitor()
     }
 
-    /// What poll(2) should wait for, for [`Relay::turn`].
-    pub fn interests(&self) -> [libc::pollfd; 3] {
+    /// What poll(2) should wait for, for [`Relay::turn`]. Until the command is `running` keys stay
+    /// where they are: a Ctrl-C would find nobody.
+    pub fn interests(&self, running: bool) -> [libc::pollfd; 3] {
         let of = |fd: Option<&OwnedFd>, events| libc::pollfd {
             fd: fd.map_or(-1, AsRawFd::as_raw_fd),
             events,
             revents: 0,
         };
-        let room = self.raw && self.typed.is_empty();
+        let room = running && self.raw && self.typed.is_empty();
         [
             of(self.monitor.as_ref(), libc::POLLIN),
             // Without an event to wait for it still tells of a hangup.

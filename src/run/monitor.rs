@@ -21,7 +21,8 @@ use nix::unistd::{Pid, getpgrp, getpid, tcsetpgrp};
 
 use super::full::Session;
 use super::link::{self, Message};
-use super::supervisor::{self, Run};
+use super::start::{self, Verdict};
+use super::supervisor::Run;
 use crate::sys::process::{self, Change, ExecImage, Fork};
 use crate::sys::signals;
 use crate::sys::{best_effort, fds, tty};
@@ -111,7 +112,7 @@ fn lead_session(session: &Session) -> io::Result<()> {
 
 /// Tells the supervisor that there will be no command, for want of something of ours.
 fn give_up(e: &io::Error, verdict: &OwnedFd) -> ! {
-    supervisor::tell_verdict(verdict, supervisor::Verdict::OwnFailure(e.raw_os_error().unwrap_or(libc::EIO)));
+    start::tell_verdict(verdict, Verdict::OwnFailure(e.raw_os_error().unwrap_or(libc::EIO)));
     process::leave(0)
 }
 
@@ -138,7 +139,7 @@ fn watch_over(run: &Run<'_>, session: &Session, (image, verdict): (&ExecImage, &
             if session.foreground {
                 best_effort(tcsetpgrp(&session.terminal, getpid()));
             }
-            supervisor::become_command(run, image, verdict)
+            start::become_command(run, image, verdict)
         }
         Ok(Fork::Parent(command)) => command,
         Err(e) => give_up(&e, verdict),

@@ -1,13 +1,11 @@
 //! The supervisor: parent of the command, pumps its output, waits for it, and starts the mailer.
 //! Also the front's second life: if the supervisor is killed, the front runs the same code.
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
@@ -15,9 +13,9 @@ use super::facts::{End, Holds, LogPart, PartTrouble, RunFacts, RunStart, Usage};
 use super::front::Forwarder;
 use super::link::{self, Message};
 use super::mailer::{self, Job, Policy};
-use super::monitor;
 use super::pump::Pump;
 use super::record::{FILE, RunRecord};
+use super::start::{Start, start_command};
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::config::Overrides;
 use crate::spool::writer::SpoolWriter;
@@ -92,96 +90,6 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
         mailer::work(run.job, &facts, &words);
     }
     process::leave(0)
-}
-
-enum Start {
-    Running,
-    /// exec said no.
-    Refused(Errno),
-}
-
-/// What the command's process says before it is the command, or why there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// exec said no.
-    Refused(Errno),
-    /// We lack what that takes: an errno.
-    OwnFailure(i32),
-}
-
-/// The command's process, up to its exec. What exec said comes over a pipe that closes on exec.
-///
-/// # Errors
-/// When we lack what that takes (processes, descriptors): not the command's fault.
-fn start_command(run: &mut Run<'_>, image: &ExecImage) -> io::Result<Start> {
-    let (verdict, tell_verdict) = fds::pipe()?;
-    let session = run.wiring.full.session.take();
-    let mut child = None;
-    if let Some(session) = &session {
-        monitor::start(run, session, (image, &tell_verdict))?;
-    } else {
-        match process::fork()? {
-            Fork::Child => become_command(run, image, &tell_verdict),
-            Fork::Parent(pid) => {
-                run.board.board().command.store(pid.as_raw(), Ordering::Release);
-                child = Some(pid);
-            }
-        }
-    }
-    drop(session);
-    run.wiring.command_ends.clear();
-    drop(tell_verdict);
-    match hear_verdict(&verdict) {
-        None => Ok(Start::Running),
-        Some(Verdict::OwnFailure(errno)) => Err(io::Error::from_raw_os_error(errno)),
-        Some(Verdict::Refused(errno)) => {
-            // Reaps the process that couldn't become the command.
-            if let Some(pid) = child {
-                best_effort(nix::sys::wait::waitpid(pid, None));
-            }
-            Ok(Start::Refused(errno))
-        }
-    }
-}
-
-/// In the forked process: becomes the command, or tells why not.
-pub fn become_command(run: &Run<'_>, image: &ExecImage, verdict: &OwnedFd) -> ! {
-    run.board.board().command.store(nix::unistd::getpid().as_raw(), Ordering::Release);
-    run.wiring.install();
-    run.signals.give_back();
-    let errno = image.exec();
-    tell_verdict(verdict, Verdict::Refused(errno));
-    process::leave(if errno == Errno::ENOENT { 127 } else { 126 })
-}
-
-/// Tells the supervisor, which reads until nobody can tell it any more.
-pub fn tell_verdict(to: &OwnedFd, verdict: Verdict) {
-    let (kind, errno) = match verdict {
-        Verdict::Refused(errno) => (0, errno as i32),
-        Verdict::OwnFailure(errno) => (1, errno),
-    };
-    let [a, b, c, d] = errno.to_ne_bytes();
-    let told = nix::unistd::write(to, &[kind, a, b, c, d]);
-    debug_assert!(told.is_ok(), "the supervisor reads until we are gone");
-}
-
-fn hear_verdict(from: &OwnedFd) -> Option<Verdict> {
-    let mut told = [0; 5];
-    loop {
-        match nix::unistd::read(from, &mut told) {
-            Ok(5) => {
-                let [kind, a, b, c, d] = told;
-                let errno = i32::from_ne_bytes([a, b, c, d]);
-                return Some(if kind == 0 {
-                    Verdict::Refused(Errno::from_raw(errno))
-                } else {
-                    Verdict::OwnFailure(errno)
-                });
-            }
-            Err(Errno::EINTR) => {}
-            _ => return None,
-        }
-    }
 }
 
 /// A kept descriptor of the caller's would hold a lock or a pipe open for as long as we live.
