@@ -308,6 +308,10 @@ impl Relay {
     }
 
     fn go_on(&mut self, wake: Wake) -> Waker {
+        if self.hung_up() {
+            // No foreground is left; the command stays its own terminal's, to be hung up on too.
+            return Waker::Monitor;
+        }
         self.copy_size();
         self.raw = self.real.enter();
         self.tell(wake)

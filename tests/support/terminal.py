@@ -17,6 +17,18 @@ BARE, WRAPPED, FULL = [], [ND, "--"], [ND, "--pty", "full", "--"]
 OURS = [" ".join(WRAPPED) + " ", " ".join(FULL) + " "]
 ALL = [""] + OURS
 
+# For a job in Python that catches signals: a handler runs at once, while a plain read that begins
+# just then would hold it up.
+WAITING = """
+import os, select, signal, sys
+woken, wake = os.pipe()
+os.set_blocking(wake, False)
+signal.set_wakeup_fd(wake)
+def wait_for(fd):
+    while fd not in select.select([fd, woken], [], [])[0]:
+        os.read(woken, 4096)
+"""
+
 
 class Terminal:
     """Runs `argv` with the terminal as its controlling one, on the descriptors `on`; of 0, 1 and 2

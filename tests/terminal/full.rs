@@ -77,11 +77,12 @@ fn keys_are_signals_once() {
     drive(
         &quiet(),
         r#"
-listener = r'''
+listener = WAITING + r'''
 import os, signal, sys
 for name in ("SIGINT", "SIGQUIT"):
     signal.signal(getattr(signal, name), lambda n, _: os.write(1, b"got %d\n" % n))
 os.write(1, b"ready\n")
+wait_for(0)
 sys.stdin.readline()
 sys.exit(9)
 '''
@@ -156,7 +157,7 @@ fn the_size_of_the_window_is_passed_on() {
     drive(
         &quiet(),
         r#"
-job = r'''
+job = WAITING + r'''
 import os, signal, sys
 def tell(*_):
     columns, lines = os.get_terminal_size(1)
@@ -164,6 +165,7 @@ def tell(*_):
 signal.signal(signal.SIGWINCH, tell)
 signal.signal(signal.SIGCONT, tell)
 tell()
+wait_for(0)
 sys.stdin.readline()
 '''
 open("job.py", "w").write(job)
@@ -196,13 +198,14 @@ fn a_stop_comes_after_the_last_output_with_the_modes_of_before() {
     drive(
         &quiet(),
         r#"
-job = '''
+job = WAITING + '''
 import os, signal, sys
 def stop(*_):
     os.write(1, b"x" * 5000 + b"leaves the screen")
     os.kill(os.getpid(), signal.SIGSTOP)
 signal.signal(signal.SIGTSTP, stop)
 os.write(1, b"ready")
+wait_for(0)
 sys.stdin.readline()
 '''
 open("job.py", "w").write(job)
@@ -311,7 +314,7 @@ fn a_closed_window_hangs_up_on_the_command() {
     drive(
         &env,
         r#"
-job = '''
+job = WAITING + '''
 import os, signal, sys
 gate = os.open("gate", os.O_RDWR)
 def hung_up(*_):
@@ -319,7 +322,7 @@ def hung_up(*_):
     sys.exit(4)
 signal.signal(signal.SIGHUP, hung_up)
 print("ready", flush=True)
-os.read(gate, 1)
+wait_for(gate)
 '''
 open("job.py", "w").write(job)
 terminal = Terminal(["sh", "-c", f"{OURS[1]} python3 job.py; exit 0"])

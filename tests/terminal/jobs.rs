@@ -10,8 +10,7 @@ gate = os.open("gate", os.O_RDWR)
 def let_go():
     os.write(gate, b"x")
 
-HEAD = '''
-import os, signal, sys, termios
+HEAD = WAITING + '''
 def on(signal_, say, then=lambda: None):
     signal.signal(signal_, lambda *_: (os.write(1, say + b"\\n"), then()))
 gate = os.open("gate", os.O_RDONLY)
@@ -20,6 +19,7 @@ on(signal.SIGCONT, b"going on")
 '''
 TAIL = '''
 os.write(1, b"pid is %d here\\n" % os.getpid())
+wait_for(gate)
 os.read(gate, 1)
 sys.exit(9)
 '''
@@ -29,6 +29,7 @@ def write_job(name, between=""):
 write_job("plain.py")
 write_job("slow_to_stop.py", '''
 def stop():
+    wait_for(gate)
     os.read(gate, 1)
     os.kill(os.getpid(), signal.SIGSTOP)
 on(signal.SIGTSTP, b"asked to stop", stop)

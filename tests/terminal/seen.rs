@@ -44,13 +44,14 @@ fn the_size_of_the_window_is_passed_on() {
     drive(
         &quiet(),
         r#"
-probe = r'''
+probe = WAITING + r'''
 import os, signal, sys
 def tell(*_):
     columns, lines = os.get_terminal_size(1)
     os.write(1, b"%d x %d\n" % (lines, columns))
 signal.signal(signal.SIGWINCH, tell)
 tell()
+wait_for(0)
 sys.stdin.readline()
 '''
 terminal = Terminal(WRAPPED + ["python3", "-c", probe], size=(33, 101))
@@ -73,7 +74,7 @@ fn a_window_that_changed_while_the_command_was_stopped_is_found() {
     drive(
         &quiet(),
         r#"
-job = r'''
+job = WAITING + r'''
 import os, signal, sys
 def tell(*_):
     columns, lines = os.get_terminal_size(1)
@@ -81,6 +82,7 @@ def tell(*_):
 signal.signal(signal.SIGWINCH, tell)
 signal.signal(signal.SIGCONT, tell)
 tell()
+wait_for(0)
 sys.stdin.readline()
 '''
 open("job.py", "w").write(job)
@@ -107,11 +109,12 @@ fn ctrl_c_is_the_commands_and_comes_once() {
     drive(
         &quiet(),
         r#"
-listener = r'''
+listener = WAITING + r'''
 import os, signal, sys
 for name in ("SIGINT", "SIGQUIT"):
     signal.signal(getattr(signal, name), lambda n, _: os.write(1, b"got %d\n" % n))
 os.write(1, b"ready\n")
+wait_for(0)
 sys.stdin.readline()
 sys.exit(9)
 '''
