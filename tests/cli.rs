@@ -84,7 +84,7 @@ fn wrong_values_are_quoted_with_what_would_be_right() {
         ("--tail", "-1", "--tail"),
         ("--to", "nobody", "@"),
         ("--to", "a@b.c\nBcc: x@y.z", "--to"),
-        ("--pty", "half", "auto, off"),
+        ("--pty", "half", "auto, full, off"),
     ];
     for (flag, value, says) in cases {
         let done = TestEnv::new().notify_done([flag, value, "--", "echo", "ran"]).says(&[flag, says]).run();

@@ -187,7 +187,7 @@ impl Monitor<'_> {
             Change::Continued if self.front => {
                 link::tell(self.session.front.as_fd(), Message::Continued);
                 // It stopped with the command, and whoever woke that may not have woken it.
-                best_effort(signals::send_signal(self.session.front_pid, libc::SIGCONT));
+                process::wake_if_stopped(self.session.front_pid);
             }
             Change::Continued => {}
         }

@@ -213,7 +213,7 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
                     link::tell(front.as_fd(), Message::Continued);
                     // It stopped with the command, and whoever woke that may not have woken it.
                     if nix::unistd::getppid() == *pid {
-                        best_effort(signals::send_signal(*pid, libc::SIGCONT));
+                        process::wake_if_stopped(*pid);
                     }
                 }
                 Role::Front(forwarder) => forwarder.command_continued(),

@@ -210,6 +210,14 @@ pub fn is_stopped(pid: Pid) -> bool {
     matches!(after_name.iter().find(|b| **b != b' '), Some(b'T' | b't'))
 }
 
+/// SIGCONT for a process that is stopped. One that isn't might lose a SIGTSTP by it that it is still
+/// to read: each takes the other away, signal(7).
+pub fn wake_if_stopped(pid: Pid) {
+    if is_stopped(pid) {
+        best_effort(super::signals::send_signal(pid, libc::SIGCONT));
+    }
+}
+
 /// As much of a limit as the user may take: what the caller set for the command isn't meant for the
 /// notice of its end.
 pub fn raise_limits() {
