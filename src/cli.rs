@@ -52,7 +52,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub mail: MailArgs,
 
-    /// Give the command a terminal for its output where you have one (auto), or a pipe (off)
+    /// Where you have a terminal the command gets one for its output (auto), a whole one of its own
+    /// for programs that draw the screen (full), or a pipe (off)
     #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true)]
     pub pty: Option<Pty>,
 
@@ -65,6 +66,7 @@ pub struct RunArgs {
 pub enum Pty {
     #[default]
     Auto,
+    Full,
     Off,
 }
 
@@ -72,6 +74,7 @@ impl From<Pty> for PtyMode {
     fn from(pty: Pty) -> Self {
         match pty {
             Pty::Auto => Self::Auto,
+            Pty::Full => Self::Full,
             Pty::Off => Self::Off,
         }
     }

@@ -17,16 +17,22 @@
 //!   threads and TLS exist only here.
 //! * **H** goes on passing output while a grandchild holds the pipe, so that F can end.
 //!
+//! With `--pty full` two more processes stand between S and C, in a session with a terminal of its
+//! own: see [`full`] and [`monitor`].
+//!
 //! If S were C's child or C were in a session of its own, Ctrl-C, Ctrl-Z, `/dev/tty` and the
 //! shell's `time` would change. F waits for S, so that `time` counts C's CPU.
 
 pub mod facts;
 pub mod flow;
 pub mod front;
+pub mod full;
 pub mod link;
 pub mod mailer;
+pub mod monitor;
 pub mod piped;
 pub mod pump;
 pub mod record;
+pub mod start;
 pub mod supervisor;
 pub mod wiring;
