@@ -54,7 +54,8 @@ pub struct RunArgs {
     #[command(flatten)]
     pub mail: MailArgs,
 
-    /// Give the command a terminal for its output where you have one (auto), or a pipe (off)
+    /// Where you have a terminal the command gets one for its output (auto), a whole one of its own
+    /// for programs that draw the screen (full), or a pipe (off)
     #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true)]
     pub pty: Option<Pty>,
 
@@ -67,6 +68,7 @@ pub struct RunArgs {
 pub enum Pty {
     #[default]
     Auto,
+    Full,
     Off,
 }
 
@@ -74,6 +76,7 @@ impl From<Pty> for PtyMode {
     fn from(pty: Pty) -> Self {
         match pty {
             Pty::Auto => Self::Auto,
+            Pty::Full => Self::Full,
             Pty::Off => Self::Off,
         }
     }

@@ -113,7 +113,7 @@ fn wrong_values_are_quoted_with_what_would_be_right() {
         ("--tail", "-1", "--tail"),
         ("--to", "nobody", "@"),
         ("--to", "a@b.c\nBcc: x@y.z", "--to"),
-        ("--pty", "half", "auto, off"),
+        ("--pty", "half", "auto, full, off"),
     ];
     for (flag, value, says) in cases {
         let done = TestEnv::new().notify_done([flag, value, "--", "echo", "ran"]).says(&[flag, says]).run();
@@ -192,7 +192,7 @@ fn flags_of_one_run_are_variables_too() {
     let wrong = strict("perhaps");
     assert!(wrong.stderr.contains("NOTIFY_DONE_STRICT: `perhaps`"), "{}", wrong.stderr);
     let run = env.notify_done(["--", "echo", "ran"]).var("NOTIFY_DONE_PTY", "half");
-    run.says(&["NOTIFY_DONE_PTY: `half`", "auto, off"]).run().assert_code(0).assert_stdout("ran\n");
+    run.says(&["NOTIFY_DONE_PTY: `half`", "auto, full, off"]).run().assert_code(0).assert_stdout("ran\n");
 }
 
 /// The text of the last run's mail.

@@ -4,13 +4,15 @@ use std::ffi::{OsStr, OsString};
 
 use super::common::{self, Context};
 use super::{missing, notice, words};
-use crate::cli::RunArgs;
+use crate::cli::{Pty, RunArgs};
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
 use crate::render::i18n::Lang;
 use crate::report::name::display_command;
 use crate::run::facts::{End, Origin};
 use crate::run::front::{self, Ended, Request};
+use crate::run::full;
+use crate::run::wiring::PtyMode;
 use crate::sys::process::ExecImage;
 use crate::ui::Ui;
 
@@ -42,20 +44,12 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let lang = context.lang(&loaded.settings);
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let overrides = context.overrides.clone();
-    let pty = args.pty.or(context.of_run.pty).unwrap_or_default();
     let again = notice::Again { context: &context, folder: folder.clone() };
     let limits = common::log_limits(&loaded.settings.log);
+    let pty = pty(args.pty.or(context.of_run.pty).unwrap_or_default(), lang, ui);
     let for_others = || missing::make_and_send(&context);
-    let request = Request {
-        start,
-        image: &image,
-        pty: pty.into(),
-        folder,
-        limits,
-        policy,
-        overrides,
-        for_others: &for_others,
-    };
+    let request =
+        Request { start, image: &image, pty, folder, limits, policy, overrides, for_others: &for_others };
     let ended = match front::run(request, &mut job) {
         Ok(ended) => ended,
         Err(error) => {
@@ -73,6 +67,16 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let lost = ended.end == End::Unknown;
     let exit = finish(ended, &again, (wait, lang), ui);
     Ok(if lost { Exit::Code(exit::OWN_FAILURE) } else { exit })
+}
+
+/// What was asked for, where that can be had.
+fn pty(asked: Pty, lang: Lang, ui: &Ui) -> PtyMode {
+    let pty = asked.into();
+    if pty == PtyMode::Full && !full::applies() {
+        ui.trouble(words::no_full_pty(lang));
+        return PtyMode::Auto;
+    }
+    pty
 }
 
 /// Waits for the mail within the bound, and maps the end. A mailer that was killed is replaced once.

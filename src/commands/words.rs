@@ -214,6 +214,15 @@ pub fn still_under_way(lang: Lang) -> &'static str {
     )
 }
 
+/// `--pty full` where it can't be.
+pub fn no_full_pty(lang: Lang) -> &'static str {
+    either(
+        lang,
+        "--pty full needs standard output to be your terminal: the command gets what --pty auto gives",
+        "--pty full 要求标准输出就是你的终端：命令改按 --pty auto 运行",
+    )
+}
+
 /// Nobody could find out how the command ended.
 pub fn status_lost(lang: Lang) -> &'static str {
     either(

@@ -231,7 +231,8 @@ impl Flow {
     }
 
     fn record_copy(&self, spool: &mut Option<SpoolWriter>) {
-        let waiting = get(&self.counts.copied) - get(&self.counts.recorded);
+        // By way of the buffer more is recorded than was ever copied.
+        let waiting = get(&self.counts.copied).saturating_sub(get(&self.counts.recorded));
         if waiting == 0 {
             return;
         }

@@ -7,17 +7,19 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::Pid;
 
 use super::alive::Pulse;
 use super::facts::{End, RunStart};
 use super::flow::Log;
+use super::full::{Relay, Waker};
 use super::link::{self, Message};
 use super::mailer::{Job, Link, Policy, Teller, Word};
 use super::pump::Pump;
-use super::supervisor::{self, Mailing, Role, Run, Verdict};
+use super::start::{Verdict, VerdictPipe};
+use super::supervisor::{self, Mailing, Role, Run};
 use super::wiring::{Channel, PtyMode, Wiring, copy_window_size};
 use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
@@ -97,7 +99,7 @@ fn run_with<'a>(
     let (ours, theirs) = link::pair().map_err(|e| setup("open a socket", &e))?;
     let (words_in, words_out) = fds::pipe().map_err(|e| setup("open a pipe", &e))?;
     let pump = Pump::new(channels, spool, board.board()).map_err(|e| setup("open pipes", &e))?;
-    let verdict = Verdict::new().map_err(|e| setup("open a pipe", &e))?;
+    let verdict = VerdictPipe::new().map_err(|e| setup("open a pipe", &e))?;
     let words = Some(words_out);
     let pulse = Pulse::begin(folder.as_deref(), clock, policy.min_duration);
     let mut run = Run {
@@ -118,6 +120,7 @@ fn run_with<'a>(
         verdict,
         dying: None,
     };
+    let relay = run.wiring.full.relay.take().map(Relay::new);
     let supervisor = match process::fork().map_err(|e| setup("fork", &e))? {
         Fork::Child => {
             drop(ours);
@@ -128,9 +131,12 @@ fn run_with<'a>(
     drop(theirs);
     run.wiring.command_ends.clear();
     run.verdict.only_hear();
-    let mut forwarder = Forwarder::new(signal_fd);
+    run.wiring.full.session = None;
+    let mut forwarder = Forwarder::new(signal_fd, relay);
     forwarder.supervisor = Some(supervisor);
     let (end, mailing) = watch(&mut run, &mut forwarder, supervisor, &ours)?;
+    // The terminal is the caller's again before anything is said on it.
+    forwarder.relay = None;
     let mailer = (mailing != Mailing::NotDue).then(|| Link::new(words_in));
     if let (Mailing::Here(facts), Some(words)) = (mailing, run.words.take()) {
         // Not one process more to be had: the mail is made here, its words heard after it.
@@ -155,16 +161,17 @@ fn watch(
     link: &OwnedFd,
 ) -> Result<(End, Mailing)> {
     loop {
-        let mut fds = [forwarder.fd(), link.as_raw_fd()].map(|fd| libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        });
+        let mut fds = vec![forwarder.fd(), link.as_raw_fd()]
+            .into_iter()
+            .map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 })
+            .chain(forwarder.interests())
+            .collect::<Vec<_>>();
         let timeout = forwarder.timeout().into_iter().chain(run.pump.spool.as_ref().map(|_| LOOK)).min();
         if process::poll(&mut fds, timeout).is_err() {
             continue;
         }
         forwarder.tick();
+        forwarder.turn(&fds[2..]);
         if hangs(run) {
             // It never returns to its own code, so we go on without waiting for its end, which may
             // take as long as the disk does.
@@ -216,11 +223,14 @@ fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder, log: Log) -> Result<(
     // after its end the board is right.
     let refused = run.verdict.hear();
     let command = run.board.board().command.load(Ordering::Acquire);
-    if command == 0 {
+    if refused.is_none() && command == 0 {
         return Err(setup("start the command", &io::Error::from_raw_os_error(libc::ECHILD)));
     }
     let ended = match refused {
-        Some(errno) => (End::NotStarted { errno }, None),
+        Some(Verdict::OwnFailure(errno)) => {
+            return Err(setup("start the command", &io::Error::from_raw_os_error(errno)));
+        }
+        Some(Verdict::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
         None => {
             forwarder.know(command);
             run.pump.take_over(log).map_err(|e| setup("go on", &e))?;
@@ -257,10 +267,12 @@ pub struct Forwarder {
     early: Vec<i32>,
     /// We were told to go on while the command was stopped, then.
     told_to_go_on: Option<Mark>,
+    /// With `--pty full`.
+    relay: Option<Relay>,
 }
 
 impl Forwarder {
-    pub fn new(signals: SignalFd) -> Self {
+    pub fn new(signals: SignalFd, relay: Option<Relay>) -> Self {
         Self {
             signals,
             command: None,
@@ -269,6 +281,20 @@ impl Forwarder {
             supervisor: None,
             early: Vec::new(),
             told_to_go_on: None,
+            relay,
+        }
+    }
+
+    /// What poll(2) should wait for besides the signals, for [`Forwarder::turn`].
+    pub fn interests(&self) -> Vec<libc::pollfd> {
+        let running = self.command.is_some();
+        self.relay.iter().flat_map(|relay| relay.interests(running)).collect()
+    }
+
+    /// Does what poll(2) said of [`Forwarder::interests`].
+    pub fn turn(&mut self, ready: &[libc::pollfd]) {
+        if let Some(relay) = &mut self.relay {
+            relay.turn(ready);
         }
     }
 
@@ -305,7 +331,9 @@ impl Forwarder {
     /// The news may be old: a command that was woken meanwhile (`kill -CONT`, a scheduler) must not
     /// leave us stopped behind. The supervisor wakes us when it sees the command go on.
     pub fn command_stopped(&mut self) {
-        if self.command.is_some_and(process::is_stopped) {
+        if let Some(relay) = &mut self.relay {
+            relay.command_stopped(0);
+        } else if self.command.is_some_and(process::is_stopped) {
             self.stopped = true;
             self.told_to_go_on = None;
             best_effort(signals::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
@@ -315,16 +343,26 @@ impl Forwarder {
     pub fn command_continued(&mut self) {
         self.stopped = false;
         self.told_to_go_on = None;
+        if let Some(relay) = &mut self.relay {
+            relay.command_continued();
+        }
     }
 
     /// How long the loop may sleep before [`Forwarder::tick`] has something to do.
     pub fn timeout(&self) -> Option<Duration> {
-        self.told_to_go_on.map(|since| GOES_ON_BY_ITSELF.saturating_sub(since.elapsed()))
+        let told = self.told_to_go_on.map(|since| GOES_ON_BY_ITSELF.saturating_sub(since.elapsed()));
+        let relay = self.relay.as_ref().and_then(Relay::timeout);
+        told.into_iter().chain(relay).min()
     }
 
     /// Wakes the command when only we were told to go on.
     pub fn tick(&mut self) {
-        if self.timeout().is_some_and(|left| left.is_zero()) {
+        let command = self.command;
+        if let Some(relay) = &mut self.relay {
+            if relay.tick(command) == Some(Waker::Front) {
+                self.pass_on(libc::SIGCONT);
+            }
+        } else if self.timeout().is_some_and(|left| left.is_zero()) {
             self.told_to_go_on = None;
             if self.stopped && self.command.is_some_and(process::is_stopped) {
                 self.pass_on(libc::SIGCONT);
@@ -357,6 +395,13 @@ impl Forwarder {
         if signal == libc::SIGCHLD || sender == nix::unistd::getpid().as_raw() {
             return;
         }
+        if let Some(relay) = &self.relay {
+            let ours = [self.command, self.supervisor, relay.monitor()];
+            if !ours.iter().flatten().any(|pid| pid.as_raw() == sender) {
+                self.handle_with_relay(signal, from_kernel);
+            }
+            return;
+        }
         if signal == libc::SIGWINCH && from_kernel {
             self.window_changed(channels);
         }
@@ -366,12 +411,33 @@ impl Forwarder {
             return;
         }
         if signal == libc::SIGCONT {
+            // A stopped job isn't told of a window that changes, and looks when it goes on: maybe
+            // before us, so it is told once more.
+            if copy_window_size(channels) {
+                best_effort(killpg(nix::unistd::getpgrp(), Signal::SIGWINCH));
+            }
             // A shell's `fg` continues the whole group, the command too, and then ours would come
             // late: the command may have been stopped again. Only if it stays stopped it needs us.
             self.told_to_go_on = self.stopped.then(Mark::now);
             return;
         }
         self.pass_on(signal);
+    }
+
+    /// The command is in a session of its own: what the terminal sends reaches only us.
+    fn handle_with_relay(&mut self, signal: i32, from_kernel: bool) {
+        let Some(relay) = &mut self.relay else { return };
+        match signal {
+            libc::SIGWINCH if from_kernel => relay.copy_size(),
+            libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP if from_kernel => relay.key_signal(signal),
+            libc::SIGHUP if from_kernel && relay.hung_up() => {}
+            libc::SIGCONT => {
+                if relay.continued() == Some(Waker::Front) {
+                    self.pass_on(signal);
+                }
+            }
+            _ => self.pass_on(signal),
+        }
     }
 
     /// The terminal told the command before us, when the pseudo-terminal still had the old size:
@@ -381,10 +447,9 @@ impl Forwarder {
         let Some(terminal) = channels.iter().find(|c| c.terminal).and_then(|c| c.sink.as_ref()) else {
             return;
         };
-        if let Ok(group) = nix::unistd::tcgetpgrp(fds::borrow(terminal.as_raw()))
-            && nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGWINCH).is_err()
-        {
-            // The group has ended meanwhile.
+        if let Ok(group) = nix::unistd::tcgetpgrp(fds::borrow(terminal.as_raw())) {
+            // That the group has ended meanwhile is no error.
+            best_effort(killpg(group, Signal::SIGWINCH));
         }
     }
 }

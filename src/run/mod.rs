@@ -20,6 +20,9 @@
 //! F and S hold the lock of the run's folder ([`alive`]): when both are gone, the next start, or
 //! `outbox flush`, finds the run dead ([`life`]) and makes its notice ([`interrupted`]).
 //!
+//! With `--pty full` two more processes stand between S and C, in a session with a terminal of its
+//! own: see [`full`] and [`monitor`].
+//!
 //! If S were C's child or C were in a session of its own, Ctrl-C, Ctrl-Z, `/dev/tty` and the
 //! shell's `time` would change. F waits for S, so that `time` counts C's CPU.
 
@@ -27,14 +30,17 @@ pub mod alive;
 pub mod facts;
 pub mod flow;
 pub mod front;
+pub mod full;
 pub mod interrupted;
 pub mod life;
 pub mod link;
 pub mod mailer;
+pub mod monitor;
 pub mod oom;
 pub mod piped;
 pub mod policy;
 pub mod pump;
 pub mod record;
+pub mod start;
 pub mod supervisor;
 pub mod wiring;

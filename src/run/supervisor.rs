@@ -1,13 +1,11 @@
 //! The supervisor: parent of the command, pumps its output, waits for it, and starts the mailer.
 //! Also the front's second life: if the supervisor is killed, the front runs the same code.
 
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
@@ -20,6 +18,7 @@ use super::mailer::{self, Job, Policy};
 use super::oom;
 use super::pump::Pump;
 use super::record::{FILE, LogSource, RunRecord, Underway};
+use super::start::{Start, VerdictPipe, start_command};
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::config::Overrides;
 use crate::sys::clock::{self, Mark};
@@ -59,46 +58,10 @@ pub struct Run<'a> {
     pub memory: Option<oom::Watch>,
     /// What is left to be done for others, once this run is on record.
     pub for_others: &'a dyn Fn(),
-    pub verdict: Verdict,
+    pub verdict: VerdictPipe,
     /// In the front: a supervisor that was killed because it hung, and may not have ended yet. Until
     /// then the command isn't our child.
     pub dying: Option<Pid>,
-}
-
-/// What exec said, over a pipe that closes on exec: nothing, or an errno.
-#[derive(Debug)]
-pub struct Verdict {
-    hear: OwnedFd,
-    tell: Option<OwnedFd>,
-}
-
-impl Verdict {
-    pub fn new() -> io::Result<Self> {
-        let (hear, tell) = fds::pipe()?;
-        Ok(Self { hear, tell: Some(tell) })
-    }
-
-    fn tell(&self, errno: Errno) {
-        let told = self.tell.as_ref().map(|pipe| nix::unistd::write(pipe, &(errno as i32).to_ne_bytes()));
-        debug_assert!(told.is_some_and(|told| told.is_ok()), "someone reads until we are gone");
-    }
-
-    /// Lets go of the command's end.
-    pub fn only_hear(&mut self) {
-        self.tell = None;
-    }
-
-    /// Waits until there is a command, or can't be one any more: None, or exec's errno.
-    pub fn hear(&self) -> Option<i32> {
-        let mut errno = [0; 4];
-        loop {
-            match nix::unistd::read(&self.hear, &mut errno) {
-                Ok(4) => return Some(i32::from_ne_bytes(errno)),
-                Err(Errno::EINTR) => {}
-                _ => return None,
-            }
-        }
-    }
 }
 
 /// Who runs the code.
@@ -132,7 +95,7 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
             keep_only(&run, &[front.as_raw_fd(), run.pulse.fd()]);
             see_through(&mut run, &mut Role::Supervisor { front, pid })
         }
-        Ok(Start::Refused(errno)) => (End::NotStarted { errno }, None),
+        Ok(Start::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
     };
     let mailing = conclude(&mut run, end, Some(front));
     link::tell(front.as_fd(), Message::Ended { end: end.0, mailer: mailing != Mailing::NotDue });
@@ -142,39 +105,6 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
         mailer::work(run.job, &facts, &words);
     }
     process::leave(0)
-}
-
-enum Start {
-    Running,
-    /// exec said no.
-    Refused(i32),
-}
-
-/// The command's process, up to its exec.
-///
-/// # Errors
-/// When we lack what that takes (processes, descriptors): not the command's fault.
-fn start_command(run: &mut Run<'_>, image: &ExecImage) -> io::Result<Start> {
-    let pid = process::fork_to_exec(image, &mut || {
-        // If our parent is killed now, its successor finds the command by this.
-        run.board.board().command.store(nix::unistd::getpid().as_raw(), Ordering::Release);
-        run.wiring.install();
-        run.signals.give_back();
-        let errno = image.exec();
-        run.verdict.tell(errno);
-        process::leave(if errno == Errno::ENOENT { 127 } else { 126 });
-    })?;
-    run.board.board().command.store(pid.as_raw(), Ordering::Release);
-    run.wiring.command_ends.clear();
-    run.verdict.only_hear();
-    Ok(match run.verdict.hear() {
-        Some(errno) => {
-            // Reaps the process that couldn't become the command.
-            best_effort(nix::sys::wait::waitpid(pid, None));
-            Start::Refused(errno)
-        }
-        None => Start::Running,
-    })
 }
 
 /// A kept descriptor of the caller's would hold a lock or a pipe open for as long as we live.
@@ -207,40 +137,33 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             record_durably(run);
             recorded = true;
         }
-        let timeout = match end {
-            Some(_) if !run.pump.all_delivered() => None,
-            Some(_) if run.pump.has_open_terminal() => Some(TERMINAL_SETTLES),
-            Some(_) => Some(Duration::ZERO),
-            None if !recorded => Some(RECORD_AFTER.saturating_sub(elapsed)),
-            None => None,
-        };
-        let timeout = timeout.into_iter().chain(run.pulse.beat(elapsed)).min();
-        let timeout = match role {
-            Role::Front(forwarder) => {
-                // While the supervisor is still dying, nobody tells us of the command's end.
-                let look = run.dying.map(|_| LOOK_FOR_THE_END);
-                forwarder.timeout().into_iter().chain(timeout).chain(look).min()
-            }
-            Role::Supervisor { .. } => timeout,
-        };
+        let beat_in = run.pulse.beat(elapsed);
+        let record_in = (!recorded && end.is_none()).then(|| RECORD_AFTER.saturating_sub(elapsed));
+        let timeout = [patience(run, end.is_some()), record_in, beat_in, forwarders_timeout(run, role)];
+        let timeout = timeout.into_iter().flatten().min();
         let signal_fd = match role {
             Role::Supervisor { .. } => own_signals.as_ref().map_or(-1, AsRawFd::as_raw_fd),
             Role::Front(forwarder) => forwarder.fd(),
         };
         let mut fds = vec![libc::pollfd { fd: signal_fd, events: libc::POLLIN, revents: 0 }];
         fds.extend(run.pump.interests());
+        let pumps = 1..fds.len();
+        if let Role::Front(forwarder) = role {
+            fds.extend(forwarder.interests());
+        }
         if process::poll(&mut fds, timeout).is_err() {
             continue;
         }
         if let Role::Front(forwarder) = role {
             forwarder.tick();
+            forwarder.turn(&fds[pumps.end..]);
         }
         news = fds[0].revents != 0 || signal_fd < 0 || run.dying.is_some();
         if fds[0].revents != 0 {
             take_signals(run, role, own_signals.as_ref());
             process::reap_others(command);
         }
-        let moved = turn_all(run, role, &fds[1..]);
+        let moved = turn_all(run, role, &fds[pumps]);
         if let Some(end) = end
             && !moved
             && fds[0].revents == 0
@@ -249,6 +172,23 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             return end;
         }
     }
+}
+
+/// Once the command has ended: how long its last bytes may still be on their way.
+fn patience(run: &Run<'_>, ended: bool) -> Option<Duration> {
+    if !ended || !run.pump.all_delivered() {
+        None
+    } else if run.pump.has_open_terminal() {
+        Some(TERMINAL_SETTLES)
+    } else {
+        Some(Duration::ZERO)
+    }
+}
+
+fn forwarders_timeout(run: &Run<'_>, role: &Role<'_>) -> Option<Duration> {
+    let Role::Front(forwarder) = role else { return None };
+    // While the supervisor is still dying, nobody tells us of the command's end.
+    forwarder.timeout().into_iter().chain(run.dying.map(|_| LOOK_FOR_THE_END)).min()
 }
 
 fn flags() -> SfdFlags {
@@ -272,8 +212,12 @@ fn turn_all(run: &mut Run<'_>, role: &Role<'_>, ready: &[libc::pollfd]) -> bool 
 
 fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(End, Option<Usage>)> {
     let board = run.board.board();
+    let monitor = run.wiring.full.note.and_then(|note| note.monitor());
+    let mut asked_again = false;
     loop {
         if let Some((status, usage)) = board.end.get() {
+            // It ends at once when it has noted this: its times are the command's, for `time`.
+            best_effort(monitor.map(|monitor| nix::sys::wait::waitpid(monitor, None)).transpose());
             let end = end_of(status);
             let process::Rusage { user, system, peak_rss } = usage;
             return Some((end, Some(Usage { user, system, peak_rss })));
@@ -289,12 +233,15 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
                     link::tell(front.as_fd(), Message::Continued);
                     // It stopped with the command, and whoever woke that may not have woken it.
                     if nix::unistd::getppid() == *pid {
-                        best_effort(signals::send_signal(*pid, libc::SIGCONT));
+                        process::wake_if_stopped(*pid);
                     }
                 }
                 Role::Front(forwarder) => forwarder.command_continued(),
             },
             Ok(None) => return None,
+            // The command is the monitor's child. If that was killed it is ours now, or noted.
+            Err(_) if monitor.is_some_and(process::is_running_child) => return None,
+            Err(_) if monitor.is_some() && !asked_again => asked_again = true,
             Err(_) => return unseen_end(run, command),
         }
     }

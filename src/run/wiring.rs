@@ -13,7 +13,8 @@
 //!
 //! The pseudo-terminal is half of one on purpose: input and the controlling terminal stay real, so
 //! job control, Ctrl-C and password prompts work as without us, and no mode of the real terminal is
-//! ever changed. What it costs: `tcgetpgrp(1)` is ENOTTY.
+//! ever changed. What it costs: `tcgetpgrp(1)` is ENOTTY. With [`PtyMode::Full`] it is a whole one
+//! ([`super::full`]), on each of 0, 1 and 2 that is the real one.
 
 use std::fs::File;
 use std::io;
@@ -22,18 +23,22 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use super::facts::{Holds, LogPart, PartTrouble};
+use super::full::{self, Full};
 use super::record::LogSource;
 use crate::spool::index::Origin;
-use crate::sys::best_effort;
 use crate::sys::fds::{self, Kind, Sink};
 use crate::sys::fs::open_regular;
 use crate::sys::inherited;
+use crate::sys::tty::TerminalNote;
 
 /// May the command get a pseudo-terminal where the caller has a terminal?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PtyMode {
     #[default]
     Auto,
+    /// One of its own as its controlling terminal, for programs that draw the whole screen; as
+    /// [`PtyMode::Auto`] where [`full::applies`] says no.
+    Full,
     /// A pipe even then: the log has no escape sequences, the command sees no terminal.
     Off,
 }
@@ -70,11 +75,22 @@ pub struct OwnFile {
 
 #[derive(Debug, Default)]
 pub struct Wiring {
+    /// The command's end for standard input, where that isn't left as it is.
+    pub input: Option<RawFd>,
     pub routes: [Option<Route>; 2],
     pub channels: Vec<Channel>,
     /// The command's ends; both front and supervisor close them once it is forked.
     pub command_ends: Vec<OwnedFd>,
     pub own_files: Vec<OwnFile>,
+    pub full: FullWiring,
+}
+
+/// With [`PtyMode::Full`] only. The front takes `relay`, the supervisor `session`.
+#[derive(Debug, Default)]
+pub struct FullWiring {
+    pub relay: Option<full::Parts>,
+    pub session: Option<full::Session>,
+    pub note: Option<TerminalNote>,
 }
 
 impl Wiring {
@@ -86,6 +102,16 @@ impl Wiring {
         let mut wiring = Self::default();
         let present = |fd: RawFd| (!inherited::was_closed(fd)).then(|| fds::borrow(fd));
         let (out, err) = (present(1), present(2));
+        if let (PtyMode::Full, Some(out)) = (pty, out)
+            && full::applies()
+            && let Ok((full, main)) = Full::open()
+        {
+            let merged = wiring.connect_full(full, main, out)?;
+            if let (false, Some(err)) = (merged, err) {
+                wiring.connect(err, Holds::Stderr, pty)?;
+            }
+            return Ok(wiring);
+        }
         if let (Some(out), Some(err)) = (out, err)
             && fds::same_description(out, err)
         {
@@ -102,6 +128,22 @@ impl Wiring {
         Ok(wiring)
     }
 
+    /// Each of 0, 1 and 2 that is the real terminal becomes the command's own. Is 2 among them?
+    fn connect_full(&mut self, full: Full, main: OwnedFd, real: BorrowedFd<'_>) -> io::Result<bool> {
+        let end = full.session.terminal.as_raw_fd();
+        self.input = full::is_ours(0).then_some(end);
+        self.routes[0] = Some(Route::Ours(end));
+        let merged = full::is_ours(2);
+        self.routes[1] = merged.then_some(Route::Ours(end));
+        let origin = if merged { Origin::Merged } else { Origin::Stdout };
+        let sink = Some(Sink::open(real, Kind::Terminal)?);
+        // A window that was closed never comes back: the command is hung up on.
+        self.channels.push(Channel { origin, source: Some(main), sink, terminal: true, one_reader: true });
+        let Full { relay, session, note } = full;
+        self.full = FullWiring { relay: Some(relay), session: Some(session), note: Some(note) };
+        Ok(merged)
+    }
+
     fn connect(&mut self, fd: BorrowedFd<'_>, holds: Holds, pty: PtyMode) -> io::Result<()> {
         let slot = usize::from(holds == Holds::Stderr);
         let kind = fds::kind(fd)?;
@@ -116,7 +158,7 @@ impl Wiring {
             self.routes[slot] = Some(Route::Untouched);
             return Ok(());
         }
-        let as_terminal = kind == Kind::Terminal && pty == PtyMode::Auto;
+        let as_terminal = kind == Kind::Terminal && pty != PtyMode::Off;
         let made = if as_terminal { fds::output_pty(fd).or_else(|_| fds::pipe()) } else { fds::pipe() };
         let (source, command_end) = made?;
         // Ours alone: the command has the other end.
@@ -149,6 +191,9 @@ impl Wiring {
 
     /// In the forked command: puts everything in its place.
     pub fn install(&self) {
+        if let Some(end) = self.input {
+            fds::install(end, 0);
+        }
         for (slot, route) in self.routes.iter().enumerate() {
             if let (Some(Route::Ours(end)), Ok(slot)) = (route, RawFd::try_from(slot)) {
                 fds::install(*end, slot + 1);
@@ -160,16 +205,19 @@ impl Wiring {
     }
 }
 
-/// Gives the pseudo-terminals the size of the caller's terminal.
-pub fn copy_window_size(channels: &[Channel]) {
+/// Gives the pseudo-terminals the size of the caller's terminal. Had one another size?
+pub fn copy_window_size(channels: &[Channel]) -> bool {
+    let mut changed = false;
     for channel in channels.iter().filter(|c| c.terminal) {
         if let (Some(source), Some(sink)) = (&channel.source, &channel.sink)
             && let Ok(size) = fds::window_size(fds::borrow(sink.as_raw()))
+            && fds::window_size(source.as_fd()).is_ok_and(|old| old != size)
         {
-            // It fails where the terminal has hung up; the end of the run is near.
-            best_effort(fds::set_window_size(source.as_fd(), size));
+            // That it fails means that the terminal has hung up; the end of the run is near.
+            changed |= fds::set_window_size(source.as_fd(), size).is_ok();
         }
     }
+    changed
 }
 
 /// What the spool holds, if anything comes through us.

@@ -221,15 +221,25 @@ pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 pub fn output_pty(real: BorrowedFd<'_>) -> io::Result<(OwnedFd, OwnedFd)> {
     let mut modes = termios::tcgetattr(real)?;
     modes.output_flags.remove(OutputFlags::OPOST);
+    open_pty(real, &modes, OFlag::empty())
+}
+
+/// A pseudo-terminal of the size of `real`: (our side, the command's). `ours` are more flags for
+/// our side.
+pub fn open_pty(
+    real: BorrowedFd<'_>,
+    modes: &termios::Termios,
+    ours: OFlag,
+) -> io::Result<(OwnedFd, OwnedFd)> {
     let size =
         window_size(real).unwrap_or(libc::winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 });
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let master = nix::pty::posix_openpt(flags)?;
+    let master = nix::pty::posix_openpt(flags | ours)?;
     nix::pty::grantpt(&master)?;
     nix::pty::unlockpt(&master)?;
     let slave =
         nix::fcntl::open(nix::pty::ptsname_r(&master)?.as_str(), flags, nix::sys::stat::Mode::empty())?;
-    termios::tcsetattr(&slave, SetArg::TCSANOW, &modes)?;
+    termios::tcsetattr(&slave, SetArg::TCSANOW, modes)?;
     set_window_size(slave.as_fd(), size)?;
     // SAFETY: into_raw_fd gives the descriptor's ownership away; it is taken up here.
     let master = unsafe { OwnedFd::from_raw_fd(std::os::fd::IntoRawFd::into_raw_fd(master)) };

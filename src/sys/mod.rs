@@ -13,6 +13,7 @@ pub mod pipes;
 pub mod process;
 pub mod shared;
 pub mod signals;
+pub mod tty;
 
 /// Takes a result whose failure changes nothing that could be mended; the place says why.
 pub fn best_effort<T, E>(result: Result<T, E>) {

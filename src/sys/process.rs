@@ -210,6 +210,17 @@ fn peek_end(pid: Pid) -> Option<(i32, Rusage)> {
     }
 }
 
+/// Is it a child of ours that hasn't ended?
+pub fn is_running_child(pid: Pid) -> bool {
+    // SAFETY: siginfo_t is plain data, filled by the kernel; WNOWAIT leaves the child.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let id = libc::id_t::try_from(pid.as_raw()).unwrap_or(0);
+        libc::waitid(libc::P_PID, id, &raw mut info, flags) == 0 && info.si_pid() == 0
+    }
+}
+
 /// A wait status in parts: the exit code, else the signal and whether it dumped core.
 pub fn status_parts(status: i32) -> Result<i32, (i32, bool)> {
     if libc::WIFSIGNALED(status) {
@@ -258,6 +269,14 @@ pub fn behave(manners: Manners) {
             // Refused in some sandboxes: then we are as we were.
             libc::sched_setscheduler(0, to, &raw const none);
         }
+    }
+}
+
+/// SIGCONT for a process that is stopped. One that isn't might lose a SIGTSTP by it that it is still
+/// to read: each takes the other away, signal(7).
+pub fn wake_if_stopped(pid: Pid) {
+    if is_stopped(pid) {
+        best_effort(super::signals::send_signal(pid, libc::SIGCONT));
     }
 }
 

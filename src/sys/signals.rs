@@ -138,6 +138,12 @@ pub fn work_undisturbed() {
     set_mask(SigmaskHow::SIG_SETMASK, &SigSet::empty());
 }
 
+/// For a forked process of ours that is there until a hangup.
+pub fn end_by_hangup() {
+    set_disposition(Signal::SIGHUP, SigHandler::SigDfl);
+    set_mask(SigmaskHow::SIG_UNBLOCK, &raw_set([libc::SIGHUP].into_iter()));
+}
+
 fn set_mask(how: SigmaskHow, set: &SigSet) {
     let done = nix::sys::signal::sigprocmask(how, Some(set), None);
     debug_assert!(done.is_ok(), "fails only for an unknown `how`: sigprocmask(2)");

@@ -12,7 +12,22 @@ import time
 
 LIMIT_SECONDS = 30
 ND = os.environ["ND"]
-BARE, WRAPPED = [], [ND, "--"]
+BARE, WRAPPED, FULL = [], [ND, "--"], [ND, "--pty", "full", "--"]
+# The same for a line of shell.
+OURS = [" ".join(WRAPPED) + " ", " ".join(FULL) + " "]
+ALL = [""] + OURS
+
+# For a job in Python that catches signals: a handler runs at once, while a plain read that begins
+# just then would hold it up.
+WAITING = """
+import os, select, signal, sys
+woken, wake = os.pipe()
+os.set_blocking(wake, False)
+signal.set_wakeup_fd(wake)
+def wait_for(fd):
+    while fd not in select.select([fd, woken], [], [])[0]:
+        os.read(woken, 4096)
+"""
 
 
 class Terminal:
@@ -85,6 +100,31 @@ class Terminal:
         assert now == self.modes, f"modes were {self.modes}, are {now}"
 
 
+class Shell(Terminal):
+    """An interactive bash with job control."""
+
+    PROMPT = "@> "
+
+    def __init__(self, env=None, **more):
+        argv = ["bash", "--norc", "--noprofile", "--noediting", "-i"]
+        super().__init__(argv, env={**(env or {}), "PS1": self.PROMPT}, **more)
+        self.expect(self.PROMPT)
+
+    def line(self, text):
+        """Types a line and waits for the next prompt; what was shown between."""
+        self.type(text + "\n")
+        return self.expect(self.PROMPT)
+
+    def job(self):
+        """The process of its only job."""
+        (job,) = children(self.pid)
+        return job
+
+    def close(self):
+        self.type("exit\n")
+        self.wait()
+
+
 def wait_until(what, reached):
     """For what nothing tells of but looking."""
     end = time.monotonic() + LIMIT_SECONDS
@@ -103,3 +143,13 @@ def state(pid):
     """The letter of /proc/PID/stat."""
     with open(f"/proc/{pid}/stat") as stat:
         return stat.read().rsplit(")", 1)[1].split()[0]
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as listed:
+        return [int(child) for child in listed.read().split()]
+
+
+def parent(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return int(stat.read().rsplit(")", 1)[1].split()[1])

@@ -1,37 +1,12 @@
-//! On a terminal: the command finds one as without us, Ctrl-C and Ctrl-Z are its own, and the
-//! terminal is left as it was. Driven by `support/terminal.py`, which holds the terminal.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod support;
+//! What the command finds on a terminal, what is shown, and how the terminal is left.
 
 use std::fs;
 
-use support::env::TestEnv;
-use support::wait::wait_until;
+use super::{drive, log, quiet};
+use crate::support::env::TestEnv;
+use crate::support::wait::wait_until;
 
-/// Runs `script` (Python, with all of `support/terminal.py`); its assertions are the test.
-#[track_caller]
-fn drive(env: &TestEnv, script: &str) {
-    let prelude = concat!(
-        "import sys\nsys.dont_write_bytecode = True\nsys.path.insert(0, '",
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/support')\nfrom terminal import *\n"
-    );
-    env.python::<&str>(&format!("{prelude}{script}"), []).run().assert_code(0);
-}
-
-/// No run is long enough for a mail, so that we have nothing to say.
-fn quiet() -> TestEnv {
-    TestEnv::new().var("NOTIFY_DONE_MIN_DURATION", "1h")
-}
-
-/// The only log that was kept.
-fn log(env: &TestEnv) -> Vec<u8> {
-    let runs: Vec<_> = fs::read_dir(env.state().join("runs")).unwrap().collect();
-    assert_eq!(runs.len(), 1);
-    fs::read(runs[0].as_ref().unwrap().path().join("log")).unwrap()
-}
-
+/// Statement 65: `chronic` and `runitor` give pipes.
 #[test]
 fn what_is_a_terminal_is_one_to_the_command() {
     drive(
@@ -62,19 +37,21 @@ assert open("seen").read() == "[True, False, False]", open("seen").read()
     );
 }
 
+/// Statements 66, 67: `unbuffer` leaves the pseudo-terminal at 80 by 24 for good.
 /// Catches a command that draws for another window than there is.
 #[test]
 fn the_size_of_the_window_is_passed_on() {
     drive(
         &quiet(),
         r#"
-probe = r'''
+probe = WAITING + r'''
 import os, signal, sys
 def tell(*_):
     columns, lines = os.get_terminal_size(1)
     os.write(1, b"%d x %d\n" % (lines, columns))
 signal.signal(signal.SIGWINCH, tell)
 tell()
+wait_for(0)
 sys.stdin.readline()
 '''
 terminal = Terminal(WRAPPED + ["python3", "-c", probe], size=(33, 101))
@@ -89,17 +66,55 @@ assert terminal.wait()[0] == 0
     );
 }
 
+/// Catches a command that, back in the foreground, still draws for the window of before.
+///
+/// Statement 67.
+#[test]
+fn a_window_that_changed_while_the_command_was_stopped_is_found() {
+    drive(
+        &quiet(),
+        r#"
+job = WAITING + r'''
+import os, signal, sys
+def tell(*_):
+    columns, lines = os.get_terminal_size(1)
+    os.write(1, b"%d x %d\n" % (lines, columns))
+signal.signal(signal.SIGWINCH, tell)
+signal.signal(signal.SIGCONT, tell)
+tell()
+wait_for(0)
+sys.stdin.readline()
+'''
+open("job.py", "w").write(job)
+for wrapper in "", f"{ND} --":
+    shell = Shell()
+    shell.type(f"{wrapper} python3 job.py\n")
+    shell.expect("24 x 80")
+    shell.type("\x1a")
+    shell.expect("Stopped")
+    shell.expect("@> ")
+    shell.resize(30, 90)
+    shell.type("fg\n")
+    shell.expect("30 x 90")
+    shell.line("")
+    shell.close()
+"#,
+    );
+}
+
+/// Statement 15.
 /// Catches a Ctrl-C that ends us before the command, or that reaches it twice.
 #[test]
 fn ctrl_c_is_the_commands_and_comes_once() {
     drive(
         &quiet(),
         r#"
-listener = r'''
+listener = WAITING + r'''
 import os, signal, sys
 for name in ("SIGINT", "SIGQUIT"):
     signal.signal(getattr(signal, name), lambda n, _: os.write(1, b"got %d\n" % n))
 os.write(1, b"ready\n")
+wait_for(0)
 sys.stdin.readline()
 sys.exit(9)
 '''
@@ -123,44 +138,7 @@ assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGINT, status
     );
 }
 
-/// Catches a job that the shell can't stop, or that `fg` doesn't wake or doesn't end by its code.
-#[test]
-fn ctrl_z_stops_the_job_and_fg_goes_on() {
-    drive(
-        &quiet(),
-        r#"
-job = r'''
-import os, signal, sys
-signal.signal(signal.SIGCONT, lambda *_: os.write(1, b"going on\n"))
-print("pid is", os.getpid(), "here", flush=True)
-sys.stdin.readline()
-sys.exit(9)
-'''
-open("job.py", "w").write(job)
-shell = Terminal(["bash", "--norc", "--noprofile", "--noediting", "-i"], env={"PS1": "@> "})
-shell.expect("@> ")
-for _ in range(2):
-    shell.type(f"{ND} -- python3 job.py\n")
-    shell.expect("pid is ")
-    command = int(shell.expect(" here"))
-    for _ in range(2):
-        shell.type("\x1a")
-        shell.expect("Stopped")
-        shell.expect("@> ")
-        assert state(command) == "T", state(command)
-        shell.type("fg\n")
-        shell.expect("going on")
-    shell.type("\n")
-    shell.expect("@> ")
-    shell.type("echo code=$?.\n")
-    shell.expect("code=9.")
-    shell.expect("@> ")
-shell.type("exit\n")
-shell.wait()
-"#,
-    );
-}
-
+/// Statements 71, 72: `script`, killed by SIGKILL, leaves the terminal raw.
 /// Catches raw mode, echo or a size that stays behind, whatever ends us.
 #[test]
 fn the_terminals_modes_are_never_touched() {
@@ -188,6 +166,7 @@ assert modes[0] == modes[1] != terminal.modes, modes
     );
 }
 
+/// Statement 74: `script -c` keeps `\r\n` in its log.
 /// Catches line ends that are made twice (`\r\r\n`), once too few (a stair), or get into the log.
 #[test]
 fn lines_end_as_without_us_and_the_log_is_as_written() {
@@ -203,6 +182,7 @@ assert bare == wrapped == (0, "one\r\ntwo\r\n50%\r100%\r\n\ttab\r\nerr\r\nend"),
     assert_eq!(log(&env), b"one\ntwo\n50%\r100%\n\ttab\nerr\nend");
 }
 
+/// Statement 69.
 /// Catches a pseudo-terminal that is closed before the kernel has handed over what was written.
 #[test]
 fn what_is_written_just_before_the_end_arrives() {
@@ -219,6 +199,89 @@ assert shown == "".join(f"{n:09}\r\n" for n in range(10000)), (len(shown), shown
     assert_eq!(log(&env).len(), 100_000);
 }
 
+/// Catches an end of the pseudo-terminal (EIO on Linux) that is taken for a failure, or for the end
+/// of the command.
+///
+/// Statement 68: `unbuffer` ends here, with the command still running.
+#[test]
+fn a_command_that_closes_its_terminal_goes_on() {
+    drive(
+        &quiet(),
+        r#"
+script = "echo before; exec >&- 2>&-; read x; echo $x >copy; exit 5"
+terminal = Terminal(WRAPPED + ["sh", "-c", script])
+terminal.expect("before\r\n")
+terminal.type("typed\n")
+status, _ = terminal.wait()
+assert os.waitstatus_to_exitcode(status) == 5, status
+assert open("copy").read() == "typed\n"
+"#,
+    );
+}
+
+/// Catches an end that is told while the terminal still holds back what was written.
+///
+/// Statement 70.
+#[test]
+fn what_a_paused_terminal_holds_back_comes_before_the_end() {
+    let env = quiet();
+    drive(
+        &env,
+        r#"
+job = r'''
+import os
+open("pid", "w").write(str(os.getpid()))
+for n in range(4000):
+    os.write(1, b"%09d\n" % n)
+os._exit(5)
+'''
+# Nobody reads from the terminal yet: it takes some KB, the pseudo-terminal some more, so the command
+# waits within its writes, then a part is read until it has ended.
+terminal = Terminal(WRAPPED + ["python3", "-c", job])
+command = None
+def gone():
+    global command
+    command = command or (os.path.exists("pid") and open("pid").read())
+    return command and not os.path.exists(f"/proc/{command}")
+def read_some():
+    if not select.select([terminal.main], [], [], 0)[0]:
+        return gone()
+    terminal.shown += os.read(terminal.main, 100)
+    return gone()
+wait_until("the command ends", read_some)
+assert state(terminal.pid) != "Z", "the front has ended before all was shown"
+assert b"000003999" not in terminal.shown
+before = terminal.shown.decode()
+status, rest = terminal.wait()
+assert os.waitstatus_to_exitcode(status) == 5, status
+assert before + rest == "".join(f"{n:09}\r\n" for n in range(4000)), (len(before), len(rest))
+"#,
+    );
+    assert_eq!(log(&env).len(), 40_000);
+}
+
+/// Catches output of a window that isn't the controlling terminal (`>/dev/pts/7`) which is lost, drawn
+/// for the wrong size, or sent to the wrong one.
+///
+/// Statement 73.
+#[test]
+fn a_terminal_that_is_not_the_controlling_one_is_passed_through() {
+    drive(
+        &quiet(),
+        r#"
+probe = "import os; print(os.isatty(1), os.get_terminal_size(1)); print('there'); print('here', file=open('/dev/tty', 'w'))"
+for wrapper in "", f"{ND} -- ":
+    other, other_tty = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 11, 44, 0, 0))
+    status, shown = run(["sh", "-c", f"{wrapper}python3 -c \"{probe}\" >{os.ttyname(other_tty)}"])
+    assert (status, shown) == (0, "here\r\n"), (status, shown)
+    got = os.read(other, 1000).decode()
+    assert got == "True os.terminal_size(columns=44, lines=11)\r\nthere\r\n", got
+"#,
+    );
+}
+
+/// Statement 75: what runs the command in a session of its own (`setsid`) takes the terminal away.
 /// Catches a controlling terminal that isn't the real one: `ssh`, `sudo`, `git` ask there.
 #[test]
 fn a_password_is_asked_on_the_real_terminal_and_not_kept() {
@@ -264,6 +327,7 @@ assert "can't run `no-such-command`" in shown and "exit code" not in shown, show
     );
 }
 
+/// Statement 37: the wrappers that die of the hangup say nothing of the end (`noti`, `knockknock`).
 /// Catches a notice that dies with the terminal: closing the window mustn't lose it.
 #[test]
 fn a_closed_window_hangs_up_on_the_command_and_the_notice_is_kept() {
