@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Attach, Language, Mailbox, On, Overrides, Wait};
 use crate::run::wiring::PtyMode;
@@ -38,15 +38,46 @@ pub struct Cli {
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Sub {
     /// Pass stdin to stdout and mail at its end: `make 2>&1 | notify-done pipe --title build`
-    Pipe(PipeArgs),
+    Pipe(Late<PipeArgs>),
     /// Write the mail of a run (else of the last one) as HTML and text, and say where
-    Preview(PreviewArgs),
+    Preview(Late<PreviewArgs>),
     /// The runs: list them, show one, its log, or stop it
-    Runs(RunsArgs),
+    Runs(Late<RunsArgs>),
     /// The notices that are kept: list them, send them now
-    Outbox(OutboxArgs),
+    Outbox(Late<OutboxArgs>),
     /// Print notify.example.toml: every key of notify.toml, explained
     ConfigExample,
+}
+
+/// The arguments of a subcommand, which clap is told of only when that is used: a wrapped command needn't
+/// wait for the description of all others.
+#[derive(Debug)]
+pub struct Late<T>(pub T);
+
+impl<T: Args> Args for Late<T> {
+    fn augment_args(command: Command) -> Command {
+        command.defer(|command| described(command, T::augment_args))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command.defer(|command| described(command, T::augment_args_for_update))
+    }
+}
+
+/// What the subcommand says of itself stands, whatever its arguments say.
+fn described(command: Command, augment: fn(Command) -> Command) -> Command {
+    let about = command.get_about().cloned().unwrap_or_default();
+    augment(command).about(about)
+}
+
+impl<T: FromArgMatches> FromArgMatches for Late<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
 }
 
 #[derive(Debug, Args)]

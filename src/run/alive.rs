@@ -95,6 +95,14 @@ impl Pulse {
         }
     }
 
+    /// The run has ended, and nothing is left to be done for it.
+    pub fn end(&self) {
+        if self.file.is_some() {
+            // Else the next look finds nothing to do and removes it.
+            best_effort(std::fs::remove_file(&self.path));
+        }
+    }
+
     /// What the run notes of itself.
     pub fn owner(&self, supervisor: Pid, command: Option<Pid>) -> Owner {
         Owner {
@@ -107,7 +115,7 @@ impl Pulse {
     }
 }
 
-/// Nothing is left to be done for the run in this folder.
+/// Nothing is left to be done for the run in this folder, which another process saw end.
 pub fn settle(folder: &Path) {
     for name in [LOCK, CLAIMED] {
         // Gone already, or the next look finds nothing to do and removes it.

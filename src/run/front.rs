@@ -17,6 +17,7 @@ use super::flow::Log;
 use super::full::{Relay, Waker};
 use super::link::{self, Message};
 use super::mailer::{Job, Link, Policy, Teller, Word};
+use super::oom;
 use super::pump::Pump;
 use super::start::{Verdict, VerdictPipe};
 use super::supervisor::{self, Mailing, Role, Run};
@@ -115,7 +116,7 @@ fn run_with<'a>(
         job,
         words,
         pulse,
-        memory: None,
+        memory: oom::Watch::default(),
         for_others,
         verdict,
         dying: None,

@@ -3,12 +3,49 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::facts::OutOfMemory;
 
-/// The counter of a control group, as it stood at the start of the run.
+/// The counter is read this long after the start: most short commands are through by then, and none
+/// has had the time to take much memory.
+const BEGINS: Duration = Duration::from_millis(10);
+
+/// Watches a run for such kills.
+#[derive(Debug, Default)]
+pub enum Watch {
+    #[default]
+    NotYet,
+    /// The kernel doesn't say.
+    Blind,
+    Since(Counter),
+}
+
+impl Watch {
+    /// Notes the counter when it is time, `elapsed` after the start of the run; how long until then.
+    pub fn begin(&mut self, elapsed: Duration) -> Option<Duration> {
+        if !matches!(self, Self::NotYet) {
+            return None;
+        }
+        if elapsed < BEGINS {
+            return Some(BEGINS - elapsed);
+        }
+        *self = Counter::read().map_or(Self::Blind, Self::Since);
+        None
+    }
+
+    /// What was killed since; None: nothing that is known of.
+    pub fn end(&self) -> Option<OutOfMemory> {
+        match self {
+            Self::Since(counter) => counter.more(),
+            Self::NotYet | Self::Blind => None,
+        }
+    }
+}
+
+/// The counter of a control group, as it stood then.
 #[derive(Debug)]
-pub struct Watch {
+pub struct Counter {
     folder: PathBuf,
     version: Version,
     before: u64,
@@ -37,10 +74,10 @@ impl Version {
     }
 }
 
-impl Watch {
-    /// Notes the counter of the nearest group, ours or above it, that has one. None: the kernel
+impl Counter {
+    /// The counter of the nearest group, ours or above it, that has one. None: the kernel
     /// doesn't say.
-    pub fn begin() -> Option<Self> {
+    fn read() -> Option<Self> {
         let groups = groups(&fs::read_to_string("/proc/self/cgroup").ok()?);
         let root = root();
         groups.iter().find_map(|(version, group)| {
@@ -54,7 +91,7 @@ impl Watch {
     }
 
     /// What was killed since; None: nothing.
-    pub fn end(&self) -> Option<OutOfMemory> {
+    fn more(&self) -> Option<OutOfMemory> {
         let kills = count(&self.folder.join(self.version.counter()))?.checked_sub(self.before)?;
         let limit = || parse_limit(&fs::read_to_string(self.folder.join(self.version.limit())).ok()?);
         (kills > 0).then(|| OutOfMemory { kills, limit: limit() })
@@ -122,6 +159,21 @@ fn parse_limit(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Catches: short commands that wait for us to read files of the kernel's, and a counter that is
+    /// read again later, so that kills before that are forgotten.
+    #[test]
+    fn the_counter_is_read_once_and_not_at_once() {
+        let mut watch = Watch::default();
+        assert_eq!(watch.begin(BEGINS / 2), Some(BEGINS / 2));
+        assert!(matches!(watch, Watch::NotYet));
+        assert_eq!(watch.begin(BEGINS), None);
+        assert!(!matches!(watch, Watch::NotYet));
+        let counter = Counter { folder: "none".into(), version: Version::V2, before: 7 };
+        let mut watch = Watch::Since(counter);
+        watch.begin(2 * BEGINS);
+        assert!(matches!(watch, Watch::Since(Counter { before: 7, .. })));
+    }
 
     /// Catches: v1's controllers taken by their place in the list, a named hierarchy taken for v2.
     #[test]

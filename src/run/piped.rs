@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::alive::{self, Pulse};
+use super::alive::Pulse;
 use super::facts::{End, Holds, RunFacts, RunStart};
 use super::front::{Ended, Forwarder};
 use super::mailer::{self, Job, Link, Policy, Teller, Word, fork_mailer};
@@ -90,7 +90,7 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Passed> {
     if let Some(folder) = &request.folder {
         let record = RunRecord::ended(&facts, request.overrides, due).to_json();
         if replace(&folder.join(FILE), &record, Durability::Atomic).is_ok() && !due {
-            alive::settle(folder);
+            pulse.end();
         }
     }
     drop(pump);

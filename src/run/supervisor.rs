@@ -10,7 +10,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
 
-use super::alive::{self, Pulse};
+use super::alive::Pulse;
 use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
 use super::front::Forwarder;
 use super::link::{self, Message};
@@ -54,8 +54,7 @@ pub struct Run<'a> {
     /// The mailer's words to the front.
     pub words: Option<OwnedFd>,
     pub pulse: Pulse,
-    /// Told apart from the end's: what the kernel had counted before.
-    pub memory: Option<oom::Watch>,
+    pub memory: oom::Watch,
     /// What is left to be done for others, once this run is on record.
     pub for_others: &'a dyn Fn(),
     pub verdict: VerdictPipe,
@@ -91,7 +90,6 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
         }
         Ok(Start::Running) => {
             link::tell(front.as_fd(), Message::Started);
-            run.memory = oom::Watch::begin();
             keep_only(&run, &[front.as_raw_fd(), run.pulse.fd()]);
             see_through(&mut run, &mut Role::Supervisor { front, pid })
         }
@@ -137,9 +135,10 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             record_durably(run);
             recorded = true;
         }
-        let beat_in = run.pulse.beat(elapsed);
+        let (beat_in, look_in) = (run.pulse.beat(elapsed), run.memory.begin(elapsed));
         let record_in = (!recorded && end.is_none()).then(|| RECORD_AFTER.saturating_sub(elapsed));
-        let timeout = [patience(run, end.is_some()), record_in, beat_in, forwarders_timeout(run, role)];
+        let timeout =
+            [patience(run, end.is_some()), record_in, beat_in, look_in, forwarders_timeout(run, role)];
         let timeout = timeout.into_iter().flatten().min();
         let signal_fd = match role {
             Role::Supervisor { .. } => own_signals.as_ref().map_or(-1, AsRawFd::as_raw_fd),
@@ -311,7 +310,7 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
         duration: run.clock.elapsed(),
         end,
         usage,
-        out_of_memory: run.memory.as_ref().and_then(oom::Watch::end),
+        out_of_memory: run.memory.end(),
         log: log_parts(run),
     };
     let due = run.policy.wants(end, facts.duration);
@@ -320,7 +319,7 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
         // A full disk is told by the mailer, which has the facts in memory.
         let recorded = replace(&folder.join(FILE), &record, Durability::Atomic);
         if recorded.is_ok() && !due {
-            alive::settle(folder);
+            run.pulse.end();
         }
     }
     let mut mailing = Mailing::NotDue;
