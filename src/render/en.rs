@@ -164,6 +164,9 @@ fn trouble(trouble: PartTrouble) -> String {
         PartTrouble::Replaced => {
             "this file was removed or replaced while the command ran: what it wrote is not in it".to_owned()
         }
+        PartTrouble::Cut { bytes } => {
+            format!("{} in its middle are not kept: the log grew beyond log.max_size", amount::size(bytes))
+        }
         PartTrouble::Gap { bytes, errno } => format!(
             "{} are missing from the log: they could not be written ({})",
             amount::size(bytes),

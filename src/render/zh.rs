@@ -158,6 +158,9 @@ fn trouble(trouble: PartTrouble) -> String {
     match trouble {
         PartTrouble::Truncated => "命令运行期间此文件被截短，原有内容已丢失".to_owned(),
         PartTrouble::Replaced => "命令运行期间此文件被删除或替换，其中没有命令的输出".to_owned(),
+        PartTrouble::Cut { bytes } => {
+            format!("日志超过 log.max_size，中间 {} 未保留", amount::size(bytes))
+        }
         PartTrouble::Gap { bytes, errno } => {
             format!("日志缺少 {}：无法写入（{}）", amount::size(bytes), errno_text(errno))
         }

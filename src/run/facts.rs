@@ -1,5 +1,6 @@
 //! What is known of a run: made by `run/`, kept in `run.json`, told by `report/`. Pure.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -157,9 +158,20 @@ pub struct LogPart {
     pub spooled: bool,
     /// What is wrong with it, if something is (truncated by someone, unreadable).
     pub trouble: Option<PartTrouble>,
+    /// What `log.max_size` took out of its middle: the file holds nothing there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Range<u64>>,
+    /// The end of what the disk didn't take.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<u8>,
 }
 
 impl LogPart {
+    /// Bytes that can be read back.
+    pub fn readable(&self) -> u64 {
+        self.len() - self.cut.as_ref().map_or(0, |cut| cut.end - cut.start)
+    }
+
     pub fn len(&self) -> u64 {
         self.end.saturating_sub(self.start)
     }
@@ -176,6 +188,8 @@ pub enum PartTrouble {
     Truncated,
     /// The user's file is gone or is another file now.
     Replaced,
+    /// Our spool grew beyond `log.max_size`, and lacks `bytes` in its middle.
+    Cut { bytes: u64 },
     /// Our spool lacks `bytes` that it couldn't write: the disk said `errno`.
     Gap { bytes: u64, errno: i32 },
     /// Since the run's end the file has lost what stood there, `bytes` of the log.

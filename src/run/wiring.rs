@@ -275,6 +275,15 @@ impl OwnFile {
             None
         };
         let start = if end < self.start { 0 } else { self.start };
-        LogPart { path: self.path.clone(), holds: self.holds, start, end, spooled: false, trouble }
+        LogPart {
+            path: self.path.clone(),
+            holds: self.holds,
+            start,
+            end,
+            spooled: false,
+            trouble,
+            cut: None,
+            kept: Vec::new(),
+        }
     }
 }
