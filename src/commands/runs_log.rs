@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::Duration;
 
@@ -71,28 +72,46 @@ impl Part {
 
     /// Prints what has been added.
     fn print(&mut self) -> Result<Reader> {
-        let path = &self.now.path;
+        let path = self.now.path.clone();
         let cannot = |what: &str, e: io::Error| {
             Error::new(Kind::Storage, format!("can't {what} {}", path.display())).because(e)
         };
         let (end, printed) = (self.now.end, self.printed);
         if end == printed {
-            return Ok(Reader::There);
+            return print_kept(&mut self.now).map_err(|e| cannot("print", e));
         }
-        let file = open_regular(path).map_err(|e| cannot("read", e))?;
+        let file = open_regular(&path).map_err(|e| cannot("read", e))?;
         let inode = file.metadata().map(|meta| meta.ino()).ok();
         if end < printed || (self.inode.is_some() && self.inode != inode) {
             // Cut short, or another file now: from its beginning, as `tail -F` does.
             self.printed = self.now.start;
         }
         self.inode = inode;
-        let reader = copy(&file, self.printed..end).map_err(|e| cannot("print", e))?;
+        for range in around(self.printed..end, self.now.cut.clone()) {
+            if copy(&file, range).map_err(|e| cannot("print", e))? == Reader::Gone {
+                return Ok(Reader::Gone);
+            }
+        }
         self.printed = end;
-        Ok(reader)
+        print_kept(&mut self.now).map_err(|e| cannot("print", e))
     }
 }
 
-fn copy(file: &File, range: std::ops::Range<u64>) -> io::Result<Reader> {
+/// What of `range` lies before and behind the hole.
+fn around(range: Range<u64>, hole: Option<Range<u64>>) -> [Range<u64>; 2] {
+    let hole = hole.unwrap_or(range.end..range.end);
+    [range.start..range.end.min(hole.start), range.start.max(hole.end)..range.end]
+}
+
+/// What the disk didn't take, behind what it took; known once the run is over.
+fn print_kept(part: &mut LogPart) -> io::Result<Reader> {
+    match ui::raw(&std::mem::take(&mut part.kept)) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        written => written.map(|()| Reader::There),
+    }
+}
+
+fn copy(file: &File, range: Range<u64>) -> io::Result<Reader> {
     let mut buffer = vec![0; CHUNK];
     let mut at = range.start;
     while at < range.end {
@@ -111,4 +130,21 @@ fn copy(file: &File, range: std::ops::Range<u64>) -> io::Result<Reader> {
         }
     }
     Ok(Reader::There)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches: zeros printed for what the log lacks, and what lies around it lost or printed twice.
+    #[test]
+    fn a_hole_is_left_out() {
+        assert_eq!(around(0..18, Some(6..12)), [0..6, 12..18]);
+        assert_eq!(around(14..18, Some(6..12))[1], 14..18);
+        assert!(around(14..18, Some(6..12))[0].is_empty());
+        assert_eq!(around(3..8, Some(6..12))[0], 3..6);
+        assert!(around(3..8, Some(6..12))[1].is_empty());
+        assert_eq!(around(3..8, None)[0], 3..8);
+        assert!(around(3..8, None)[1].is_empty());
+    }
 }

@@ -73,7 +73,7 @@ impl LogSource {
         let end = len.unwrap_or(self.start);
         let start = self.start.min(if trouble == Some(PartTrouble::Truncated) { 0 } else { end });
         let (path, spooled) = (self.path.clone(), self.inode.is_none());
-        LogPart { path, holds: self.holds, start, end, spooled, trouble }
+        LogPart { path, holds: self.holds, start, end, spooled, trouble, cut: None, kept: Vec::new() }
     }
 }
 
