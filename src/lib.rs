@@ -19,7 +19,7 @@
 //! | [`cli`] | P | the command line, exactly as typed |
 //! | [`commands`] | E | one file per command: the only wiring of stages. `notice` is what the mailer does, `prune` tidies up, `words` (P) are for the terminal |
 //! | [`config`] | | `file` `keys` `values` `merge` `provider` `secret` P: notify.toml, merged with environment and flags, provenance, presets · `load` `read_secret` E |
-//! | [`run`] | | `facts` `record` P: what is known of a run, `run.json` · `wiring` `front` `supervisor` `pump` `mailer` `link` `piped` E: the processes (see there) |
+//! | [`run`] | | `facts` `record` P: what is known of a run, `run.json` · `wiring` `front` `forward` `supervisor` `pump` `mailer` `link` `piped` E: the processes (see there) |
 //! | [`spool`] | | `index` `tail` P · `writer` `reader` E: the output on disk |
 //! | [`report`] | P | what is said of a run |
 //! | [`render`] | P | in which words: subject, text, HTML, terminal; en, zh |

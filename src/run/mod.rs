@@ -21,6 +21,7 @@
 //! shell's `time` would change. F waits for S, so that `time` counts C's CPU.
 
 pub mod facts;
+pub mod forward;
 pub mod front;
 pub mod link;
 pub mod mailer;

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::facts::{End, Holds, LogPart, PartTrouble, RunFacts, RunStart};
-use super::front::{Ended, Forwarder};
+use super::forward::Forwarder;
+use super::front::Ended;
 use super::mailer::{Job, Link, Policy, Teller, Word, fork_mailer};
 use super::pump::Pump;
 use super::record::{FILE, RunRecord};

@@ -12,7 +12,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
 use super::facts::{End, Holds, LogPart, PartTrouble, RunFacts, RunStart, Usage};
-use super::front::Forwarder;
+use super::forward::Forwarder;
 use super::link::{self, Message};
 use super::mailer::{self, Job, Policy};
 use super::pump::Pump;
