@@ -89,7 +89,7 @@ assert terminal.wait()[0] == 0
     );
 }
 
-/// Catches a Ctrl-C that ends us before the command, or that reaches it twice.
+/// Statement 15. Catches a Ctrl-C that ends us before the command, or that reaches it twice.
 #[test]
 fn ctrl_c_is_the_commands_and_comes_once() {
     drive(
@@ -123,7 +123,7 @@ assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGINT, status
     );
 }
 
-/// Catches a job that the shell can't stop, or that `fg` doesn't wake or doesn't end by its code.
+/// Statement 15. Catches a job that the shell can't stop, or that `fg` doesn't wake or doesn't end by its code.
 #[test]
 fn ctrl_z_stops_the_job_and_fg_goes_on() {
     drive(

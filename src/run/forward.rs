@@ -1,27 +1,62 @@
-//! Passes on to the command what was sent to the front.
+//! Passes on to the command what was sent to the front alone.
+//!
+//! The command is in our process group, so what was sent to the group (by the terminal, `kill -PGRP`,
+//! `timeout`, a CI's cancel) it has got itself. Nothing in a signal tells that; we know it
+//!
+//! * of the kernel's own (Ctrl-C) by its code;
+//! * of all others by the canary (`sys::canary`): it holds what the whole group was sent. It is made
+//!   as soon as the command runs; what came before, or where there is no canary, is passed on: better
+//!   twice than never.
+//!
+//! Somebody may also sweep over our processes one by one. `pkill -f notify-done` hits the canary too,
+//! but never the command; so what the supervisor, which left the group, holds as well is passed on.
+//! (A service manager that signals every process of a control group reaches the command itself: then
+//! it comes twice.)
+//!
+//! The canary is asked *after* we read a signal, since it has the group's before we have them. What
+//! it holds beyond what we read is on its way to us, and noted (`Held`).
 
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use nix::sys::signalfd::{SignalFd, siginfo};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid, getpgrp, getpid};
 
 use super::wiring::{Channel, copy_window_size};
+use crate::sys::canary::Canary;
 use crate::sys::clock::Mark;
 use crate::sys::process;
-use crate::sys::signals::{self, PidFd};
+use crate::sys::signals::{self, PidFd, SIGNALS};
 use crate::sys::{best_effort, fds};
 
 /// A command that was told to go on with us is seen to do so within this.
 const GOES_ON_BY_ITSELF: Duration = Duration::from_millis(50);
+/// Our copy of a signal to the group follows the canary's within microseconds.
+const ON_ITS_WAY: Duration = Duration::from_millis(100);
+/// Signals that are judged together: in a storm there is always one more.
+const BATCH: usize = 64;
 
-/// Passes on to the command what was sent to us alone.
+/// Whom a signal reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// The command has its own.
+    Group,
+    Alone,
+    Unclear,
+}
+
+/// Passes signals on to the command.
 #[derive(Debug)]
 pub struct Forwarder {
     signals: SignalFd,
     command: Option<Pid>,
     handle: Option<PidFd>,
+    canary: Option<Canary>,
+    held: Held,
+    /// When all that waited had been read.
+    read_until: Option<Mark>,
     stopped: bool,
+    /// None: there is none (any more).
     pub supervisor: Option<Pid>,
     /// Signals that came before the command did.
     early: Vec<i32>,
@@ -35,6 +70,9 @@ impl Forwarder {
             signals,
             command: None,
             handle: None,
+            canary: None,
+            held: Held::default(),
+            read_until: None,
             stopped: false,
             supervisor: None,
             early: Vec::new(),
@@ -46,16 +84,26 @@ impl Forwarder {
         self.signals.as_raw_fd()
     }
 
+    /// The command's process id, once there is one (not 0).
     pub fn know(&mut self, command: i32) {
         if self.command.is_none() && command > 0 {
             let pid = Pid::from_raw(command);
             self.command = Some(pid);
             // A descriptor, so that a signal never hits a stranger that got the number later.
             self.handle = PidFd::open(pid).ok();
+            self.canary = Canary::new().ok();
             for signal in std::mem::take(&mut self.early) {
                 self.pass_on(signal);
             }
         }
+    }
+
+    /// The command has ended: nothing is passed on from now. The canary dies during `meanwhile`.
+    pub fn command_ended(&mut self, meanwhile: impl FnOnce()) {
+        self.canary.iter().for_each(Canary::kill);
+        meanwhile();
+        self.canary = None;
+        self.handle = None;
     }
 
     fn pass_on(&mut self, signal: i32) {
@@ -78,7 +126,7 @@ impl Forwarder {
         if self.command.is_some_and(process::is_stopped) {
             self.stopped = true;
             self.told_to_go_on = None;
-            best_effort(signals::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
+            best_effort(signals::send_signal(getpid(), libc::SIGSTOP));
         }
     }
 
@@ -104,44 +152,99 @@ impl Forwarder {
 
     /// Takes all signals that wait and passes on what is the command's.
     pub fn handle_all(&mut self, channels: &[Channel]) {
-        while let Ok(Some(info)) = self.signals.read_signal() {
-            self.handle(&info, channels);
+        if self.read_until.take().is_some_and(|then| then.elapsed() > ON_ITS_WAY) {
+            self.held = Held::default();
         }
+        loop {
+            let batch = self.read_some();
+            if batch.is_empty() {
+                break;
+            }
+            let asked = self.ask_canary(&batch);
+            for info in &batch {
+                let signal = number(info);
+                let reach = if asked { self.held.reach(signal) } else { Reach::Unclear };
+                self.handle(info, reach, channels);
+            }
+            self.held.settle(batch.iter().map(number), signals::is_pending);
+        }
+        self.read_until = Some(Mark::now());
+    }
+
+    fn read_some(&self) -> Vec<siginfo> {
+        std::iter::from_fn(|| self.signals.read_signal().ok().flatten()).take(BATCH).collect()
+    }
+
+    /// Has the canary told what it holds?
+    fn ask_canary(&mut self, batch: &[siginfo]) -> bool {
+        let Some(canary) = &mut self.canary else { return false };
+        if batch.iter().all(|info| number(info) == libc::SIGCHLD) {
+            return false;
+        }
+        let told = canary.ask();
+        if told.is_none() && canary.is_dead() {
+            // What it held is lost; the next signals are judged by another.
+            self.canary = Canary::new().ok();
+        }
+        told.map(|told| self.held.add(&told)).is_some()
     }
 
     /// After the end of the run: did someone ask us to end the wait?
     pub fn asks_to_end(&mut self) -> bool {
         let mut asked = false;
         while let Ok(Some(info)) = self.signals.read_signal() {
-            let signal = i32::try_from(info.ssi_signo).unwrap_or(0);
-            asked |= matches!(signal, libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT);
+            asked |= matches!(number(&info), libc::SIGINT | libc::SIGTERM | libc::SIGHUP | libc::SIGQUIT);
         }
         asked
     }
 
-    fn handle(&mut self, info: &siginfo, channels: &[Channel]) {
-        let signal = i32::try_from(info.ssi_signo).unwrap_or(0);
-        let sender = i32::try_from(info.ssi_pid).unwrap_or(0);
+    fn handle(&mut self, info: &siginfo, reach: Reach, channels: &[Channel]) {
+        let signal = number(info);
+        let sender = Pid::from_raw(i32::try_from(info.ssi_pid).unwrap_or(0));
         // The kernel's own (from the terminal) reached the whole group, the command too.
         let from_kernel = info.ssi_code > 0;
-        if signal == libc::SIGCHLD || sender == nix::unistd::getpid().as_raw() {
+        if signal == libc::SIGCHLD || sender == getpid() {
             return;
         }
         if signal == libc::SIGWINCH && from_kernel {
             self.window_changed(channels);
+        } else if from_kernel && self.command.is_none() {
+            // Ctrl-C before there is a command to get it.
+            self.early.push(signal);
         }
-        // What the command or the supervisor sent us is an answer to us, not for the command.
-        let ours = [self.command, self.supervisor].iter().flatten().any(|pid| pid.as_raw() == sender);
-        if from_kernel || ours {
+        if from_kernel || self.is_of_the_command(sender) {
             return;
         }
-        if signal == libc::SIGCONT {
+        match (self.concerning_command(signal, reach), signal) {
+            (Reach::Group, _) => {}
             // A shell's `fg` continues the whole group, the command too, and then ours would come
             // late: the command may have been stopped again. Only if it stays stopped it needs us.
-            self.told_to_go_on = self.stopped.then(Mark::now);
-            return;
+            (Reach::Unclear, libc::SIGCONT) => self.told_to_go_on = self.stopped.then(Mark::now),
+            (Reach::Alone | Reach::Unclear, _) => self.pass_on(signal),
         }
-        self.pass_on(signal);
+    }
+
+    /// What the command or the supervisor sent us is an answer to us, not for the command. So is what
+    /// the command's group sent us, where that isn't ours (there a script's `kill %1` comes from, too).
+    fn is_of_the_command(&self, sender: Pid) -> bool {
+        let group = || self.command.and_then(|command| getpgid(Some(command)).ok());
+        [self.command, self.supervisor].contains(&Some(sender))
+            || group().is_some_and(|group| group != getpgrp() && getpgid(Some(sender)) == Ok(group))
+    }
+
+    /// What reached our group reached the command only if it is still there, and by kill(2) to the
+    /// group only if the supervisor hasn't got it as well.
+    fn concerning_command(&self, signal: i32, reach: Reach) -> Reach {
+        if reach != Reach::Group {
+            return reach;
+        }
+        if self.command.is_some_and(|command| getpgid(Some(command)) != Ok(getpgrp())) {
+            Reach::Alone
+        } else if self.supervisor.is_some_and(|pid| process::has_pending(pid, signal)) {
+            Reach::Unclear
+        } else {
+            Reach::Group
+        }
     }
 
     /// The terminal told the command before us, when the pseudo-terminal still had the old size:
@@ -156,5 +259,134 @@ impl Forwarder {
         {
             // The group has ended meanwhile.
         }
+    }
+}
+
+fn number(info: &siginfo) -> i32 {
+    i32::try_from(info.ssi_signo).unwrap_or(0)
+}
+
+fn queues(signal: i32) -> bool {
+    signal >= libc::SIGRTMIN()
+}
+
+/// Signals of the group's of which ours is being judged, or still on its way to us.
+#[derive(Debug)]
+struct Held([u32; SIGNALS]);
+
+impl Default for Held {
+    fn default() -> Self {
+        Self([0; SIGNALS])
+    }
+}
+
+impl Held {
+    const STOPS: [i32; 3] = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+
+    fn count(&mut self, signal: i32) -> &mut u32 {
+        let at = usize::try_from(signal).unwrap_or(0);
+        &mut self.0[if at < SIGNALS { at } else { 0 }]
+    }
+
+    fn has(&mut self, signal: i32) -> bool {
+        *self.count(signal) > 0
+    }
+
+    /// What the canary has told. A stop takes a waiting SIGCONT back and the other way round
+    /// (signal(7)), with us as with the canary: what was on its way doesn't come any more.
+    fn add(&mut self, told: &[(i32, u32)]) {
+        for &(signal, count) in told {
+            *self.count(signal) += count;
+            if signal == libc::SIGCONT {
+                Self::STOPS.iter().for_each(|&stop| *self.count(stop) = 0);
+            } else if Self::STOPS.contains(&signal) {
+                *self.count(libc::SIGCONT) = 0;
+            }
+        }
+    }
+
+    /// Where one that we read came from; of those that queue, it is one less.
+    fn reach(&mut self, signal: i32) -> Reach {
+        if self.has(signal) {
+            if queues(signal) {
+                *self.count(signal) -= 1;
+            }
+            return Reach::Group;
+        }
+        match signal {
+            // Stopped and woken: the command, too, has nothing but the SIGCONT.
+            libc::SIGTSTP if self.has(libc::SIGCONT) => Reach::Group,
+            // Either woken and stopped again, or stopped long ago and only we were told to go on.
+            libc::SIGCONT if Self::STOPS.iter().any(|&stop| self.has(stop)) => Reach::Unclear,
+            _ => Reach::Alone,
+        }
+    }
+
+    /// After `read` has been judged. Standard signals merge: one of ours may stand for several of
+    /// the group's, and is done with; unless one more came between our reading and the answer.
+    fn settle(&mut self, read: impl Iterator<Item = i32>, is_pending: impl Fn(i32) -> bool) {
+        for signal in read.filter(|&signal| !queues(signal)) {
+            *self.count(signal) = u32::from(self.has(signal) && is_pending(signal));
+        }
+        // These we never read.
+        *self.count(libc::SIGTTIN) = 0;
+        *self.count(libc::SIGTTOU) = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libc::{SIGCONT, SIGTERM, SIGTSTP, SIGTTIN, SIGUSR1};
+
+    const NEVER: fn(i32) -> bool = |_| false;
+
+    /// Catches a stale mark, for which the next signal that is ours alone would be lost.
+    #[test]
+    fn what_was_judged_is_forgotten() {
+        let mut held = Held::default();
+        held.add(&[(SIGTERM, 1), (SIGUSR1, 1)]);
+        assert_eq!(held.reach(SIGTERM), Reach::Group);
+        held.settle([SIGTERM].into_iter(), NEVER);
+        assert_eq!(held.reach(SIGTERM), Reach::Alone);
+        // This one is on its way.
+        assert_eq!(held.reach(SIGUSR1), Reach::Group);
+    }
+
+    /// Catches a double: a second to the group between our reading and the canary's answer, which is
+    /// one there with the first.
+    #[test]
+    fn one_mark_stands_for_another_of_ours_that_is_already_there() {
+        let mut held = Held::default();
+        held.add(&[(SIGTERM, 1)]);
+        assert_eq!(held.reach(SIGTERM), Reach::Group);
+        held.settle([SIGTERM].into_iter(), |signal| signal == SIGTERM);
+        assert_eq!(held.reach(SIGTERM), Reach::Group);
+        // What wasn't the group's doesn't become so by being pending.
+        held.settle([SIGUSR1].into_iter(), |signal| signal == SIGUSR1);
+        assert_eq!(held.reach(SIGUSR1), Reach::Alone);
+    }
+
+    #[test]
+    fn what_queues_is_counted() {
+        let signal = libc::SIGRTMIN();
+        let mut held = Held::default();
+        held.add(&[(signal, 2)]);
+        let reached: Vec<Reach> = (0..3).map(|_| held.reach(signal)).collect();
+        assert_eq!(reached, [Reach::Group, Reach::Group, Reach::Alone]);
+    }
+
+    /// Catches a stop sent after the shell has woken the job, and a job that isn't woken.
+    #[test]
+    fn stopping_and_going_on_take_each_other_back() {
+        let mut held = Held::default();
+        held.add(&[(SIGTSTP, 1)]);
+        held.add(&[(SIGCONT, 1)]);
+        assert_eq!((held.reach(SIGTSTP), held.reach(SIGCONT)), (Reach::Group, Reach::Group));
+        held.settle([SIGTSTP, SIGCONT].into_iter(), NEVER);
+        held.add(&[(SIGTTIN, 1)]);
+        assert_eq!(held.reach(SIGCONT), Reach::Unclear);
+        held.settle([SIGCONT].into_iter(), NEVER);
+        assert_eq!(held.reach(SIGCONT), Reach::Alone);
     }
 }

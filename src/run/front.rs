@@ -160,7 +160,7 @@ fn watch(
                 }
             }
             Ok(Some(Message::Ended { end, mailer })) => {
-                wait_for(supervisor);
+                forwarder.command_ended(|| wait_for(supervisor));
                 return Ok((end, if mailer { Mailing::Forked } else { Mailing::NotDue }));
             }
             Ok(None) => {
@@ -184,8 +184,10 @@ fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder) -> Result<(End, Maili
     if command == 0 {
         return Err(setup("start the command", &io::Error::from_raw_os_error(libc::ECHILD)));
     }
+    forwarder.supervisor = None;
     forwarder.know(command);
     let ended = supervisor::see_through(run, &mut Role::Front(forwarder));
+    forwarder.command_ended(|| {});
     let mailing = supervisor::conclude(run, ended, None);
     Ok((ended.0, mailing))
 }

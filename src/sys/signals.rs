@@ -10,6 +10,9 @@ use nix::unistd::Pid;
 use super::best_effort;
 use super::process::leave;
 
+/// One more than the highest number of a signal: arrays that are indexed by it.
+pub const SIGNALS: usize = 65;
+
 /// The signal state that the command must find, saved before we change ours.
 #[derive(Debug, Clone, Copy)]
 pub struct SignalState {
@@ -134,6 +137,24 @@ pub fn work_undisturbed() {
         set_disposition(signal, SigHandler::SigIgn);
     }
     set_mask(SigmaskHow::SIG_SETMASK, &SigSet::empty());
+}
+
+/// Runs `work` with every signal blocked; a process that it makes begins that way.
+pub fn with_all_blocked<T>(work: impl FnOnce() -> T) -> T {
+    let mut before = SigSet::empty();
+    let done =
+        nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
+    debug_assert!(done.is_ok(), "fails only for an unknown `how`: sigprocmask(2)");
+    let result = work();
+    set_mask(SigmaskHow::SIG_SETMASK, &before);
+    result
+}
+
+/// Does this signal, blocked, wait for us? sigpending(2), for any number.
+pub fn is_pending(signal: i32) -> bool {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigpending fills the set; sigismember reads it and takes any number.
+    unsafe { libc::sigpending(set.as_mut_ptr()) == 0 && libc::sigismember(set.as_ptr(), signal) == 1 }
 }
 
 fn set_mask(how: SigmaskHow, set: &SigSet) {
