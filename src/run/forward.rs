@@ -2,11 +2,9 @@
 //!
 //! The command is in our process group, so what was sent to the group (by the terminal, `kill -PGRP`,
 //! `timeout`, a CI's cancel) it has got itself. Nothing in a signal tells that; we know it
-//!
-//! * of the kernel's own (Ctrl-C) by its code;
-//! * of all others by the canary (`sys::canary`): it holds what the whole group was sent. It is made
-//!   as soon as the command runs; what came before, or where there is no canary, is passed on: better
-//!   twice than never.
+//! by the canary (`sys::canary`), which holds what the whole group was sent. It is made as soon as the
+//! command runs; what came before, or where there is no canary, is passed on: better twice than never
+//! (but for the kernel's own, which are nearly always the terminal's, for the group).
 //!
 //! Somebody may also sweep over our processes one by one. `pkill -f notify-done` hits the canary too,
 //! but never the command; so what the supervisor, which left the group, holds as well is passed on.
@@ -14,7 +12,7 @@
 //! it comes twice.)
 //!
 //! The canary is asked *after* we read a signal, since it has the group's before we have them. What
-//! it holds beyond what we read is on its way to us, and noted (`Held`).
+//! it holds beyond what we read waits for us by then, and is noted (`Held`).
 
 use std::os::fd::AsRawFd;
 use std::time::Duration;
@@ -26,13 +24,11 @@ use super::wiring::{Channel, copy_window_size};
 use crate::sys::canary::Canary;
 use crate::sys::clock::Mark;
 use crate::sys::process;
-use crate::sys::signals::{self, PidFd, SIGNALS};
+use crate::sys::signals::{self, PidFd, SIGNALS, Waiting};
 use crate::sys::{best_effort, fds};
 
 /// A command that was told to go on with us is seen to do so within this.
 const GOES_ON_BY_ITSELF: Duration = Duration::from_millis(50);
-/// Our copy of a signal to the group follows the canary's within microseconds.
-const ON_ITS_WAY: Duration = Duration::from_millis(100);
 /// Signals that are judged together: in a storm there is always one more.
 const BATCH: usize = 64;
 
@@ -53,8 +49,6 @@ pub struct Forwarder {
     handle: Option<PidFd>,
     canary: Option<Canary>,
     held: Held,
-    /// When all that waited had been read.
-    read_until: Option<Mark>,
     stopped: bool,
     /// None: there is none (any more).
     pub supervisor: Option<Pid>,
@@ -72,7 +66,6 @@ impl Forwarder {
             handle: None,
             canary: None,
             held: Held::default(),
-            read_until: None,
             stopped: false,
             supervisor: None,
             early: Vec::new(),
@@ -103,7 +96,6 @@ impl Forwarder {
         self.canary.iter().for_each(Canary::kill);
         meanwhile();
         self.canary = None;
-        self.handle = None;
     }
 
     fn pass_on(&mut self, signal: i32) {
@@ -152,23 +144,20 @@ impl Forwarder {
 
     /// Takes all signals that wait and passes on what is the command's.
     pub fn handle_all(&mut self, channels: &[Channel]) {
-        if self.read_until.take().is_some_and(|then| then.elapsed() > ON_ITS_WAY) {
-            self.held = Held::default();
-        }
         loop {
             let batch = self.read_some();
             if batch.is_empty() {
-                break;
+                return;
             }
             let asked = self.ask_canary(&batch);
+            let waiting = Waiting::now();
             for info in &batch {
                 let signal = number(info);
                 let reach = if asked { self.held.reach(signal) } else { Reach::Unclear };
                 self.handle(info, reach, channels);
             }
-            self.held.settle(batch.iter().map(number), signals::is_pending);
+            self.held.settle(|signal| waiting.has(signal));
         }
-        self.read_until = Some(Mark::now());
     }
 
     fn read_some(&self) -> Vec<siginfo> {
@@ -201,18 +190,15 @@ impl Forwarder {
     fn handle(&mut self, info: &siginfo, reach: Reach, channels: &[Channel]) {
         let signal = number(info);
         let sender = Pid::from_raw(i32::try_from(info.ssi_pid).unwrap_or(0));
-        // The kernel's own (from the terminal) reached the whole group, the command too.
         let from_kernel = info.ssi_code > 0;
         if signal == libc::SIGCHLD || sender == getpid() {
             return;
         }
-        if signal == libc::SIGWINCH && from_kernel {
-            self.window_changed(channels);
-        } else if from_kernel && self.command.is_none() {
-            // Ctrl-C before there is a command to get it.
-            self.early.push(signal);
+        if from_kernel {
+            self.handle_kernels_own(signal, reach, channels);
+            return;
         }
-        if from_kernel || self.is_of_the_command(sender) {
+        if self.is_of_the_command(sender) {
             return;
         }
         match (self.concerning_command(signal, reach), signal) {
@@ -221,6 +207,17 @@ impl Forwarder {
             // late: the command may have been stopped again. Only if it stays stopped it needs us.
             (Reach::Unclear, libc::SIGCONT) => self.told_to_go_on = self.stopped.then(Mark::now),
             (Reach::Alone | Reach::Unclear, _) => self.pass_on(signal),
+        }
+    }
+
+    /// What the terminal sends reached the whole group, unless it came before there was a command. But
+    /// a timer that the caller set before it exec'd us (`perl -e 'alarm 9; exec …'`), and the hangup of
+    /// a session that we lead (`ssh -t host notify-done …`), are for us alone: the command's.
+    fn handle_kernels_own(&mut self, signal: i32, reach: Reach, channels: &[Channel]) {
+        if signal == libc::SIGWINCH {
+            self.window_changed(channels);
+        } else if self.command.is_none() || reach == Reach::Alone {
+            self.pass_on(signal);
         }
     }
 
@@ -270,7 +267,7 @@ fn queues(signal: i32) -> bool {
     signal >= libc::SIGRTMIN()
 }
 
-/// Signals of the group's of which ours is being judged, or still on its way to us.
+/// Signals of the group's of which ours is being judged, or waits to be read.
 #[derive(Debug)]
 struct Held([u32; SIGNALS]);
 
@@ -292,20 +289,13 @@ impl Held {
         *self.count(signal) > 0
     }
 
-    /// What the canary has told. A stop takes a waiting SIGCONT back and the other way round
-    /// (signal(7)), with us as with the canary: what was on its way doesn't come any more.
+    /// What the canary has told.
     fn add(&mut self, told: &[(i32, u32)]) {
-        for &(signal, count) in told {
-            *self.count(signal) += count;
-            if signal == libc::SIGCONT {
-                Self::STOPS.iter().for_each(|&stop| *self.count(stop) = 0);
-            } else if Self::STOPS.contains(&signal) {
-                *self.count(libc::SIGCONT) = 0;
-            }
-        }
+        told.iter().for_each(|&(signal, count)| *self.count(signal) += count);
     }
 
-    /// Where one that we read came from; of those that queue, it is one less.
+    /// Where one that we read came from; of those that queue, it is one less. A stop takes a waiting
+    /// SIGCONT back and the other way round (signal(7)), there as here.
     fn reach(&mut self, signal: i32) -> Reach {
         if self.has(signal) {
             if queues(signal) {
@@ -322,15 +312,17 @@ impl Held {
         }
     }
 
-    /// After `read` has been judged. Standard signals merge: one of ours may stand for several of
-    /// the group's, and is done with; unless one more came between our reading and the answer.
-    fn settle(&mut self, read: impl Iterator<Item = i32>, is_pending: impl Fn(i32) -> bool) {
-        for signal in read.filter(|&signal| !queues(signal)) {
-            *self.count(signal) = u32::from(self.has(signal) && is_pending(signal));
+    /// After all that was read has been judged. What doesn't wait for us was judged, or taken back.
+    /// Standard signals merge: one that was judged may stand for several of the group's, unless
+    /// another waits, which came between our reading and the answer.
+    fn settle(&mut self, waits: impl Fn(i32) -> bool) {
+        for (signal, count) in (0..).zip(&mut self.0) {
+            if *count > 0 && (!waits(signal) || [libc::SIGTTIN, libc::SIGTTOU].contains(&signal)) {
+                *count = 0;
+            } else if !queues(signal) {
+                *count = (*count).min(1);
+            }
         }
-        // These we never read.
-        *self.count(libc::SIGTTIN) = 0;
-        *self.count(libc::SIGTTOU) = 0;
     }
 }
 
@@ -339,31 +331,26 @@ mod tests {
     use super::*;
     use libc::{SIGCONT, SIGTERM, SIGTSTP, SIGTTIN, SIGUSR1};
 
-    const NEVER: fn(i32) -> bool = |_| false;
-
     /// Catches a stale mark, for which the next signal that is ours alone would be lost.
     #[test]
     fn what_was_judged_is_forgotten() {
         let mut held = Held::default();
         held.add(&[(SIGTERM, 1), (SIGUSR1, 1)]);
         assert_eq!(held.reach(SIGTERM), Reach::Group);
-        held.settle([SIGTERM].into_iter(), NEVER);
-        assert_eq!(held.reach(SIGTERM), Reach::Alone);
-        // This one is on its way.
-        assert_eq!(held.reach(SIGUSR1), Reach::Group);
+        held.settle(|signal| signal == SIGUSR1);
+        assert_eq!((held.reach(SIGTERM), held.reach(SIGUSR1)), (Reach::Alone, Reach::Group));
     }
 
     /// Catches a double: a second to the group between our reading and the canary's answer, which is
     /// one there with the first.
     #[test]
-    fn one_mark_stands_for_another_of_ours_that_is_already_there() {
+    fn one_mark_stands_for_another_of_ours_that_waits_already() {
         let mut held = Held::default();
         held.add(&[(SIGTERM, 1)]);
         assert_eq!(held.reach(SIGTERM), Reach::Group);
-        held.settle([SIGTERM].into_iter(), |signal| signal == SIGTERM);
+        held.settle(|_| true);
         assert_eq!(held.reach(SIGTERM), Reach::Group);
-        // What wasn't the group's doesn't become so by being pending.
-        held.settle([SIGUSR1].into_iter(), |signal| signal == SIGUSR1);
+        // What wasn't the group's doesn't become so by waiting.
         assert_eq!(held.reach(SIGUSR1), Reach::Alone);
     }
 
@@ -371,7 +358,9 @@ mod tests {
     fn what_queues_is_counted() {
         let signal = libc::SIGRTMIN();
         let mut held = Held::default();
-        held.add(&[(signal, 2)]);
+        held.add(&[(signal, 3)]);
+        assert_eq!(held.reach(signal), Reach::Group);
+        held.settle(|_| true);
         let reached: Vec<Reach> = (0..3).map(|_| held.reach(signal)).collect();
         assert_eq!(reached, [Reach::Group, Reach::Group, Reach::Alone]);
     }
@@ -380,13 +369,12 @@ mod tests {
     #[test]
     fn stopping_and_going_on_take_each_other_back() {
         let mut held = Held::default();
-        held.add(&[(SIGTSTP, 1)]);
         held.add(&[(SIGCONT, 1)]);
         assert_eq!((held.reach(SIGTSTP), held.reach(SIGCONT)), (Reach::Group, Reach::Group));
-        held.settle([SIGTSTP, SIGCONT].into_iter(), NEVER);
+        held.settle(|_| false);
         held.add(&[(SIGTTIN, 1)]);
         assert_eq!(held.reach(SIGCONT), Reach::Unclear);
-        held.settle([SIGCONT].into_iter(), NEVER);
+        held.settle(|_| true);
         assert_eq!(held.reach(SIGCONT), Reach::Alone);
     }
 }

@@ -3,13 +3,17 @@
 //! Nothing in a signal says whether it was sent to one process or to the group. But a signal to the
 //! group reaches every member under one lock, the newest first (the kernel adds a process at the
 //! head of its group's list): when we read ours, the canary, which is younger than we are, has had
-//! its own already. What it doesn't hold was sent to us alone.
+//! its own already. What it doesn't hold was sent to us alone. And once we have had that lock ourselves,
+//! what it told has reached us, too.
 //!
 //! It shares our memory (`CLONE_VM`) and our descriptors: no page table is copied, nothing of ours is
 //! held open longer, and we ask it through two words of memory with futex(2), which needs neither a
 //! descriptor nor /proc. It tells how often each signal came (real-time ones queue), and what it has
-//! told is forgotten there. Made and reaped 4 µs and 30 µs after the command's start and end; with
-//! fork(2) that was 150 µs, and 70 KiB of our memory copied.
+//! told is forgotten there. Who signals the canary itself makes us take the next signal of that number
+//! for the group's; hence its name, which `pkill notify-done` doesn't match.
+//!
+//! Making it took 10 µs and ending it 13 µs, against 540 µs and 170 µs for fork(2) with 4 MiB in use
+//! that were written to afterwards. A run of `true` takes 0.1 ms (3 to 5 %) longer with it.
 //!
 //! It sends no SIGCHLD and is waited for with `__WALL` only, so nobody takes it for another child.
 #![allow(unsafe_code)]
@@ -69,11 +73,15 @@ impl Canary {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let keeper = nix::unistd::getpid();
-        // SAFETY: zeros are a valid cage (numbers and bytes only). Not made by value: that would
-        // touch, and so take, every page of its stack, here and there.
-        let mut cage = unsafe { Box::<Cage>::new_zeroed().assume_init() };
-        cage.keeper = keeper.as_raw();
-        let cage = NonNull::from(Box::leak(cage));
+        // Not made by value: that would touch, and so take, every page of its stack, here and there.
+        // SAFETY: the layout isn't empty. Zeros are a valid cage (numbers and bytes only), which
+        // nobody else knows yet.
+        let cage = unsafe {
+            let raw = std::alloc::alloc_zeroed(std::alloc::Layout::new::<Cage>()).cast::<Cage>();
+            let cage = NonNull::new(raw).ok_or(io::ErrorKind::OutOfMemory)?;
+            (*cage.as_ptr()).keeper = keeper.as_raw();
+            cage
+        };
         let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_FS;
         let pid = signals::with_all_blocked(|| {
             // SAFETY: the stack is the cage's and used by nobody else; it ends at a multiple of 16,
@@ -88,7 +96,7 @@ impl Canary {
         match pid {
             Ok(pid) => Ok(Self { pid, keeper, cage, questions: 0 }),
             Err(e) => {
-                // SAFETY: made by Box::leak above, and no process came to use it.
+                // SAFETY: allocated above as a Box would, and no process came to use it.
                 drop(unsafe { Box::from_raw(cage.as_ptr()) });
                 Err(e)
             }
@@ -96,7 +104,7 @@ impl Canary {
     }
 
     /// Which signals came since the last answer, as (number, how often); what we ourselves sent
-    /// doesn't count. None: no answer can be had now.
+    /// doesn't count. All of it has reached us when this returns. None: no answer can be had now.
     pub fn ask(&mut self) -> Option<Vec<(i32, u32)>> {
         let cage = self.cage();
         self.questions = self.questions.wrapping_add(1);
@@ -109,6 +117,7 @@ impl Canary {
                 return None;
             }
         }
+        let_all_arrive();
         let took = |(signal, count): (usize, &AtomicU32)| {
             let count = count.swap(0, Ordering::Relaxed);
             (count > 0).then(|| (i32::try_from(signal).unwrap_or(0), count))
@@ -149,7 +158,7 @@ impl Canary {
     }
 
     fn cage(&self) -> &'static Cage {
-        // SAFETY: leaked by `new`, freed by `drop` only; no reference is kept beyond a call. All that
+        // SAFETY: allocated by `new`, freed by `drop` only; no reference is kept beyond a call. All that
         // the canary changes is atomic or its own stack.
         unsafe { self.cage.as_ref() }
     }
@@ -168,8 +177,19 @@ impl Drop for Canary {
                 return;
             }
         }
-        // SAFETY: made by Box::leak in `new`; whoever used it is reaped.
+        // SAFETY: allocated in `new` as a Box would; whoever used it is reaped.
         drop(unsafe { Box::from_raw(self.cage.as_ptr()) });
+    }
+}
+
+/// Returns when whatever is being sent to a group at this moment has reached all of its members. To set
+/// the group that we are in anyway changes nothing (a session's leader is even refused), but takes
+/// for writing the lock that a sender holds for reading (`tasklist_lock`).
+fn let_all_arrive() {
+    let group = nix::unistd::getpgrp();
+    // 0: it began outside of our process namespace, and 0 would mean a new one.
+    if group.as_raw() > 0 {
+        best_effort(nix::unistd::setpgid(Pid::from_raw(0), group));
     }
 }
 

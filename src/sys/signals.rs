@@ -150,11 +150,24 @@ pub fn with_all_blocked<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Does this signal, blocked, wait for us? sigpending(2), for any number.
-pub fn is_pending(signal: i32) -> bool {
-    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigpending fills the set; sigismember reads it and takes any number.
-    unsafe { libc::sigpending(set.as_mut_ptr()) == 0 && libc::sigismember(set.as_ptr(), signal) == 1 }
+/// The blocked signals that wait for us, of any number: sigpending(2).
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting(libc::sigset_t);
+
+impl Waiting {
+    pub fn now() -> Self {
+        let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: sigpending fills the set (plain data, and empty when zeroed).
+        unsafe {
+            libc::sigpending(set.as_mut_ptr());
+            Self(set.assume_init())
+        }
+    }
+
+    pub fn has(&self, signal: i32) -> bool {
+        // SAFETY: sigismember reads the set and takes any number.
+        unsafe { libc::sigismember(&raw const self.0, signal) == 1 }
+    }
 }
 
 fn set_mask(how: SigmaskHow, set: &SigSet) {

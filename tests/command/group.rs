@@ -6,7 +6,7 @@ use crate::support::env::TestEnv;
 /// What the scripts share: a wrapped command in a group of its own that writes down what it gets.
 /// `TAKER` counts by sender: what we passed on comes from our process.
 const PRELUDE: &str = r#"
-import os, random, signal, subprocess, sys, time
+import contextlib, os, random, signal, subprocess, sys, time
 ND = os.environ["ND"]
 TAKER = r'''
 import os, signal, sys
@@ -18,8 +18,9 @@ if len(sys.argv) > 2: exec(sys.argv[2])
 os.write(1, b"ready\n")
 own = passed_on = 0
 while True:
-    info = signal.sigwaitinfo(every)
-    if info.si_signo == signal.SIGTERM: break
+    # A test that fails leaves nothing behind for long.
+    info = signal.sigtimedwait(every, 60)
+    if info is None or info.si_signo == signal.SIGTERM: break
     if info.si_pid == front: passed_on += 1
     else: own += 1
     os.write(1, b".")
@@ -49,11 +50,12 @@ class Taken:
                 if open(f"/proc/{kid}/comm").read() == "nd-canary\n": return kid
         sys.exit("there is no canary")
     def settled(self):
-        # We, then the command, have nothing left to take: what is sent now doesn't merge, and is last.
-        for pid in self.front, *self.kids(self.supervisor()):
+        # We, then the command, have nothing left to take or to judge: what is sent now doesn't merge,
+        # and is last.
+        for pid, waits_in in [(self.front, "poll"), *((kid, "sig") for kid in self.kids(self.supervisor()))]:
             end = time.monotonic() + 20
-            while pending(pid) or state(pid) != "S":
-                assert time.monotonic() < end, (pid, pending(pid), state(pid))
+            while pending(pid) or waits_in not in open(f"/proc/{pid}/wchan").read():
+                assert time.monotonic() < end, (pid, pending(pid), waits_in)
     def counts(self):
         self.settled()
         os.kill(self.front, signal.SIGTERM)
@@ -64,8 +66,6 @@ class Taken:
 def pending(pid):
     lines = open(f"/proc/{pid}/status").read().splitlines()
     return any(int(line.split()[1], 16) for line in lines if line.startswith(("ShdPnd", "SigPnd")))
-def state(pid):
-    return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
 USR1, RT = signal.SIGUSR1, signal.SIGRTMIN
 "#;
 
@@ -209,7 +209,8 @@ fn a_sweep_over_our_processes_ends_the_command() {
 for _ in range(20):
     taken = Taken([USR1])
     for pid in taken.front, taken.supervisor(), taken.canary():
-        os.kill(pid, signal.SIGTERM)
+        # The first may have done it already.
+        with contextlib.suppress(ProcessLookupError): os.kill(pid, signal.SIGTERM)
     taken.until(b"own ")
     assert taken.run.wait(20) == 0
 "#,

@@ -183,7 +183,7 @@ def kids(pid):
 def state(pid):
     try:
         return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
 def until(what, true):
     end = time.monotonic() + 20
@@ -206,8 +206,10 @@ def tree(front):
 fn the_supervisor_killed_after_the_commands_end() {
     let env = TestEnv::new();
     let script = r#"
-run = subprocess.Popen([ND, "-q", "--", "sh", "-c", "head -c 80000 /dev/zero; exit 3"], stdout=subprocess.PIPE)
+job = ["sh", "-c", "read x; head -c 80000 /dev/zero; exit 3"]
+run = subprocess.Popen([ND, "-q", "--", *job], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
 supervisor, command = tree(run.pid)
+run.stdin.write(b"\n")
 until("the command has been waited for", lambda: state(command) is None)
 os.kill(supervisor, 9)
 out = run.communicate(timeout=20)[0]
