@@ -14,7 +14,8 @@ use crate::config::{
 };
 use crate::render::i18n::Lang;
 use crate::run::facts::{Origin, RunId, RunStart};
-use crate::run::front::{Ended, Forwarder};
+use crate::run::forward::Forwarder;
+use crate::run::front::Ended;
 use crate::run::mailer::{Link, Policy, Waited, Word};
 use crate::spool::room::Limits;
 use crate::sys::clock::Mark;

@@ -4,11 +4,14 @@
 //! shell ── F front ── S supervisor ── C command
 //!            │            ├── M mailer   (forked when C has ended)
 //!            │            └── H holder   (only while a grandchild still writes)
+//!            └── K canary
 //! ```
 //!
 //! * **F** is the process that the shell started: its job. It passes signals on, stops when the
 //!   command stops, waits for the mail within its bound, and ends with the command's status. It is
 //!   a subreaper: if S is killed, the kernel gives it C, and it goes on in S's place.
+//! * **K** only sits in F's process group while C runs: it has what was sent to the whole group, so F
+//!   passes on what was sent to F alone (`forward`).
 //! * **S** is the parent of C. It forks C first and leaves F's session afterwards, so C stays in
 //!   the shell's job, with the real controlling terminal, and S outlives whatever ends that job.
 //! * **C** is the command: descriptors, signals, environment as the caller left them, but for a
@@ -29,6 +32,7 @@
 pub mod alive;
 pub mod facts;
 pub mod flow;
+pub mod forward;
 pub mod front;
 pub mod full;
 pub mod interrupted;

@@ -9,7 +9,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::alive::Pulse;
 use super::facts::{End, Holds, RunFacts, RunStart};
-use super::front::{Ended, Forwarder};
+use super::forward::Forwarder;
+use super::front::Ended;
 use super::mailer::{self, Job, Link, Policy, Teller, Word, fork_mailer};
 use super::pump::Pump;
 use super::record::{FILE, LogSource, RunRecord, Underway};

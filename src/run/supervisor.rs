@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use super::alive::Pulse;
 use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
-use super::front::Forwarder;
+use super::forward::Forwarder;
 use super::link::{self, Message};
 use super::mailer::{self, Job, Policy};
 use super::oom;

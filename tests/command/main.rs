@@ -6,6 +6,7 @@
 mod support;
 
 mod given;
+mod group;
 mod interrupted;
 mod killed;
 mod output;
