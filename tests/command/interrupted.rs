@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::killed::{LONG, Scene, children, count, only_entry, the_child};
+use crate::killed::{LONG, Scene, children, count, first_child, only_entry};
 use crate::support::env::{Running, TestEnv};
 use crate::support::parse::{self, ParsedMail};
 use crate::support::wait::wait_until;
@@ -36,10 +36,10 @@ impl Victim {
                 .is_ok_and(|mut all| all.all(|run| run.unwrap().path().join("run.json").exists()))
                 && fs::read_dir(&runs).is_ok_and(|all| all.count() == 1)
         });
-        let supervisor = the_child(run.pid());
+        let supervisor = first_child(run.pid());
         // The process that put it there looks after other runs, too: it would find this one first.
         wait_until("only the command is left", || children(supervisor).len() == 1);
-        Self { command: the_child(supervisor), supervisor, folder: only_entry(&runs), run }
+        Self { command: first_child(supervisor), supervisor, folder: only_entry(&runs), run }
     }
 
     /// Both of ours; the command isn't touched. With the folder of the run.

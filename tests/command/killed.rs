@@ -65,19 +65,17 @@ pub fn children(of: Pid) -> Vec<Pid> {
     listed.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
 }
 
-pub fn the_child(of: Pid) -> Pid {
-    let found = children(of);
-    assert_eq!(found.len(), 1, "children of {of}: {found:?}");
-    found[0]
+/// The oldest: of a front its supervisor (the canary is younger), of a supervisor the command.
+pub fn first_child(of: Pid) -> Pid {
+    *children(of).first().unwrap()
 }
 
 /// Kills it when it has nothing under way: a system call in flight may repeat (`run::pump`).
 fn kill_supervisor(run: &Running) {
-    // Its younger sibling is the canary.
-    let supervisor = *children(run.pid()).first().unwrap();
+    let supervisor = first_child(run.pid());
     let stat = format!("/proc/{supervisor}/stat");
     wait_until("it sleeps in poll", || fs::read_to_string(&stat).unwrap().contains(") S "));
-    let command = *children(supervisor).first().unwrap();
+    let command = first_child(supervisor);
     kill(supervisor, Signal::SIGKILL).unwrap();
     wait_until("the command is the front's", || children(run.pid()).contains(&command));
 }
@@ -133,7 +131,7 @@ fn the_mailer_killed() {
     // The command and the supervisor have ended: the front, a subreaper, has the mailer.
     wait_until("only the mailer is left", || children(run.pid()).len() == 1);
     scene.server.set_script(qq);
-    kill(the_child(run.pid()), Signal::SIGKILL).unwrap();
+    kill(first_child(run.pid()), Signal::SIGKILL).unwrap();
     let done = run.finish();
     done.assert_code(7);
     scene.assert_mailed();

@@ -6,7 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::killed::{only_entry, the_child};
+use crate::killed::{first_child, only_entry};
 use crate::quiet;
 use crate::support::env::{Output, Running, TestEnv};
 use crate::support::wait::wait_until;
@@ -224,7 +224,7 @@ fn a_command_that_outlived_us_can_be_stopped() {
     let _gate = env.gate("gate");
     let run = start(&env, "echo up; read x <gate");
     let command = json(&env, &["show", "--json"])["pid"].as_i64().unwrap();
-    let supervisor = the_child(run.pid());
+    let supervisor = first_child(run.pid());
     run.signal(Signal::SIGKILL);
     kill(supervisor, Signal::SIGKILL).unwrap();
     run.finish();
