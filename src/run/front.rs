@@ -160,7 +160,7 @@ fn watch(
             .map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 })
             .chain(forwarder.interests())
             .collect::<Vec<_>>();
-        let timeout = forwarder.timeout().into_iter().chain(run.pump.spool.as_ref().map(|_| LOOK)).min();
+        let timeout = forwarder.timeout().into_iter().chain(run.folder.as_ref().map(|_| LOOK)).min();
         if process::poll(&mut fds, timeout).is_err() {
             continue;
         }

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
 use super::front::Forwarder;
 use super::link::{self, Message};
-use super::mailer::{self, Job, Policy};
+use super::mailer::{self, Job, Policy, Teller};
 use super::pump::Pump;
 use super::record::{FILE, RunRecord};
 use super::start::{Start, VerdictPipe, start_command};
@@ -261,18 +261,26 @@ fn end_of(status: i32) -> End {
     }
 }
 
-/// Syncing may take long, and must not hold the output up: a process of its own does it, which
-/// holds nothing that a reader could wait for.
+/// Syncing may take long, and must not hold the output up.
 fn record_durably(run: &Run<'_>) {
     let Some(folder) = &run.folder else { return };
-    // Without a process to spare there is no early record: the end's own follows.
+    in_a_process_of_its_own(|| {
+        // The end may be on record before this is through: that one stays.
+        best_effort(create_synced(
+            &folder.join(FILE),
+            &RunRecord::running(&run.start, &run.overrides).to_json(),
+        ));
+    });
+}
+
+/// For what may wait for the disk: in a process that holds nothing that a reader could wait for.
+/// Without a process to spare it isn't done; the mailer's record follows.
+fn in_a_process_of_its_own(work: impl FnOnce()) {
     if let Ok(Fork::Child) = process::fork() {
         fds::detach_standard(&[0, 1, 2]);
         fds::close_all_but(&[]);
-        // The end may be on record before this is through: that one stays.
-        let written =
-            create_synced(&folder.join(FILE), &RunRecord::running(&run.start, &run.overrides).to_json());
-        process::leave(i32::from(written.is_err()))
+        work();
+        process::leave(0)
     }
 }
 
@@ -297,17 +305,34 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
         log: log_parts(run),
     };
     let due = run.policy.wants(end, facts.duration);
-    if let Some(folder) = &run.folder {
-        let record = RunRecord::ended(&facts, &run.overrides, due).to_json();
-        // A full disk is told by the mailer, which has the facts in memory.
-        best_effort(replace(&folder.join(FILE), &record, Durability::Atomic));
+    let path = run.folder.as_ref().map(|folder| folder.join(FILE));
+    let record = RunRecord::ended(&facts, &run.overrides, due).to_json();
+    // A full disk is told by the mailer, which has the facts in memory.
+    let keep =
+        || best_effort(path.as_ref().map(|path| replace(path, &record, Durability::Atomic)).transpose());
+    let hangs = run.dying.is_some();
+    if !hangs {
+        // If the front finds us waiting here, it goes on without us.
+        let note = &run.board.board().spool;
+        note.wait_from(run.clock.elapsed());
+        keep();
+        note.answered();
+    } else if !due {
+        in_a_process_of_its_own(keep);
     }
     let mut mailing = Mailing::NotDue;
     if due && let Some(words) = &run.words {
+        // A disk that hangs is waited for by the mailer, never by the front.
+        let mut job = |facts: &RunFacts, teller: &mut Teller| {
+            if hangs {
+                keep();
+            }
+            (run.job)(facts, teller);
+        };
         // Noted before the fork: whoever takes our place forks no second one. If this one never
         // came to be, its words end without a `Done`, and the front makes the notice itself.
         let claimed = run.board.board().mailing.swap(true, Ordering::AcqRel);
-        mailing = match if claimed { Ok(()) } else { mailer::fork_mailer(run.job, &facts, words) } {
+        mailing = match if claimed { Ok(()) } else { mailer::fork_mailer(&mut job, &facts, words) } {
             Ok(()) => Mailing::Forked,
             Err(_) => Mailing::Here(Box::new(facts)),
         };
