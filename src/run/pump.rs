@@ -111,6 +111,18 @@ impl Pump {
         Ok(())
     }
 
+    /// How long nothing has moved.
+    pub fn idle(&self) -> Duration {
+        Mark::now().since(self.pace.last)
+    }
+
+    /// The end of the run, though a reader hasn't taken all: what it lacks is for the log.
+    pub fn record_ahead(&mut self) {
+        for (flow, channel) in self.flows.iter().zip(&self.channels).filter(|(flow, _)| flow.undelivered()) {
+            flow.record_ahead(channel, &mut self.spool);
+        }
+    }
+
     /// The end of the run: a last try to get the whole log onto the disk.
     pub fn finish(&mut self) {
         if let Some(spool) = &mut self.spool {

@@ -33,6 +33,10 @@ const RECORD_AFTER: Duration = Duration::from_millis(500);
 /// only after this long.
 const TERMINAL_SETTLES: Duration = Duration::from_millis(20);
 
+/// How long a reader that takes nothing may hold up the end of a command that was killed. Without us it
+/// wouldn't at all: `terminate(); wait()` with a full pipe returns.
+const READER_HOLDS_UP: Duration = Duration::from_secs(1);
+
 /// How often a command that isn't our child is looked at.
 const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
 
@@ -130,7 +134,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             recorded = true;
         }
         let record_in = (!recorded && end.is_none()).then(|| RECORD_AFTER.saturating_sub(elapsed));
-        let timeout = [patience(run, end.is_some()), record_in, forwarders_timeout(run, role)];
+        let timeout = [patience(run, end), record_in, forwarders_timeout(run, role)];
         let timeout = timeout.into_iter().flatten().min();
         let signal_fd = match role {
             Role::Supervisor { .. } => own_signals.as_ref().map_or(-1, AsRawFd::as_raw_fd),
@@ -158,7 +162,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
         if let Some(end) = end
             && !moved
             && fds[0].revents == 0
-            && run.pump.all_delivered()
+            && (run.pump.all_delivered() || patience(run, Some(end)) == Some(Duration::ZERO))
         {
             return end;
         }
@@ -166,9 +170,11 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
 }
 
 /// Once the command has ended: how long its last bytes may still be on their way.
-fn patience(run: &Run<'_>, ended: bool) -> Option<Duration> {
-    if !ended || !run.pump.all_delivered() {
-        None
+fn patience(run: &Run<'_>, ended: Option<(End, Option<Usage>)>) -> Option<Duration> {
+    let (end, _) = ended?;
+    if !run.pump.all_delivered() {
+        let killed = matches!(end, End::Signaled { .. });
+        killed.then(|| READER_HOLDS_UP.saturating_sub(run.pump.idle()))
     } else if run.pump.has_open_terminal() {
         Some(TERMINAL_SETTLES)
     } else {
@@ -295,6 +301,7 @@ pub enum Mailing {
 
 /// The end of the run: facts on record, the mailer and, where needed, the holder forked.
 pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Option<&OwnedFd>) -> Mailing {
+    run.pump.record_ahead();
     run.pump.finish();
     let facts = RunFacts {
         start: run.start.clone(),

@@ -53,6 +53,14 @@ impl Pipe {
         Ok(tee(&self.read, &other.write, ALL, SpliceFFlags::SPLICE_F_NONBLOCK)?)
     }
 
+    /// Takes a copy of what lies in another pipe.
+    ///
+    /// # Errors
+    /// `InvalidInput` where that is no pipe.
+    pub fn copy_of(&self, source: BorrowedFd<'_>) -> io::Result<usize> {
+        Ok(tee(source, &self.write, ALL, SpliceFFlags::SPLICE_F_NONBLOCK)?)
+    }
+
     /// Gives up to `count` bytes away to a pipe.
     ///
     /// # Errors

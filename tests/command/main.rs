@@ -5,11 +5,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod environment;
 mod given;
 mod killed;
+mod lifetime;
 mod output;
 mod signals;
 mod status;
+mod streams;
 
 use support::env::TestEnv;
 

@@ -6,15 +6,17 @@ use nix::sys::signal::Signal;
 
 use crate::quiet;
 
+/// Statement 1. Catches a code that means something to us (125 to 127, 128 + n) turned into another.
 #[test]
 fn exit_codes_are_mirrored() {
     let env = quiet();
-    for code in [0, 1, 2, 3, 42, 125, 126, 127, 128, 130, 137, 254, 255] {
+    for code in 0..=255 {
         env.notify_done(["--", "sh", "-c", &format!("exit {code}")]).run().assert_code(code);
     }
 }
 
-/// Catches 128 + n in place of a death, which `wait` tells apart.
+/// Statement 2. Catches 128 + n in place of a death, which `wait` tells apart; timeout(1) and chronic get
+/// it wrong.
 #[test]
 fn death_by_a_signal_is_ours_too() {
     use Signal::*;
@@ -31,7 +33,7 @@ fn death_by_a_signal_is_ours_too() {
     assert_eq!(done.status.signal(), Some(40), "{done:#?}");
 }
 
-/// Catches a second core, of our process, beside the command's.
+/// Statement 3. Catches a second core, of our process, beside the command's.
 #[test]
 fn we_leave_no_core() {
     let env = quiet();
@@ -41,6 +43,8 @@ fn we_leave_no_core() {
     assert!(!done.status.core_dumped());
 }
 
+/// Statements 5, 6, 7, 11. Catches one failure taken for another, and words of ours in the log of what
+/// never ran.
 #[test]
 fn what_cannot_run_ends_as_env_ends() {
     let env = quiet();
@@ -70,6 +74,9 @@ fn what_cannot_run_ends_as_env_ends() {
         }
         env.notify_done(&args).says(&["notify-done: ", says]).run().assert_code(code).assert_stdout("");
     }
+    let runs = std::fs::read_dir(env.state().join("runs")).unwrap().map(|run| run.unwrap().path());
+    let logged: Vec<_> = runs.filter(|run| run.join("log").exists()).collect();
+    assert!(logged.is_empty(), "a log of what never ran: {logged:?}");
     // As execvp(3) and the shell have it.
     env.notify_done(["--", "./no-shebang"]).run().assert_code(4).assert_stdout("ran\n");
 }
@@ -82,4 +89,73 @@ fn a_mistake_in_the_config_stops_only_the_strict() {
     let says = ["notify.toml", "sometimes"];
     env.notify_done(["--strict", "--", "echo", "ran"]).says(&says).run().assert_code(125).assert_stdout("");
     env.notify_done(["--", "echo", "ran"]).says(&says).run().assert_code(0).assert_stdout("ran\n");
+}
+
+/// Runs a program in Python that becomes us, with `args` for it.
+fn python_becomes_us(
+    env: &crate::support::env::TestEnv,
+    before: &str,
+    args: &[&str],
+) -> crate::support::env::Run {
+    let script =
+        format!("import os, signal, sys\n{before}\nos.execv(os.environ['ND'], ['nd', *sys.argv[1:]])");
+    env.python(&script, args)
+}
+
+/// Statement 4. Catches a front that survives its own signal, because whoever started us ignores or
+/// blocks it: a command may undo that for itself.
+#[test]
+fn we_die_of_a_signal_that_our_caller_ignores_or_blocks() {
+    let env = quiet();
+    let undo = "import os, signal\n\
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)\n\
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])\n\
+        os.kill(os.getpid(), signal.SIGTERM)\n";
+    for before in [
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])",
+    ] {
+        python_becomes_us(&env, before, &["--", "python3", "-c", undo]).run().assert_signal(Signal::SIGTERM);
+    }
+}
+
+/// Statement 10. Catches a lookup of our own: a file that isn't executable ends it too early, an empty
+/// entry of PATH isn't the working folder, `$0` is another one.
+#[test]
+fn the_command_is_found_as_without_us() {
+    let script = "mkdir a b\n\
+        printf '#!/bin/sh\\necho a \"$0\" $1\\n' >a/x; printf '#!/bin/sh\\necho b \"$0\" $1\\n' >b/x; chmod 755 b/x\n\
+        export PATH=$PWD/a:nowhere:$PWD/b:$PATH\n\
+        W=${W:-env}\n\
+        $W x 1; $W b/x 2; cd b; PATH=:$PATH $W x 3; PATH=$PATH: $W ./x 4\n\
+        $W sh -c 'tr \"\\0\" \" \" </proc/$$/cmdline; :'; cd ..; rm -r a b";
+    crate::assert_same(script);
+}
+
+/// Statement 12. Catches waiting that fails with ECHILD where the caller ignores SIGCHLD, as Rust's own
+/// `Command` does: the status would be lost.
+#[test]
+fn a_caller_that_ignores_sigchld_changes_nothing() {
+    let env = quiet();
+    let before = "signal.signal(signal.SIGCHLD, signal.SIG_IGN)";
+    python_becomes_us(&env, before, &["--", "sh", "-c", "echo x; exit 7"])
+        .run()
+        .assert_code(7)
+        .assert_stdout("x\n");
+    python_becomes_us(&env, before, &["--", "sh", "-c", "kill -HUP $$"]).run().assert_signal(Signal::SIGHUP);
+}
+
+/// Statement 13. Catches a stranger's end taken for the command's: children that a shell had before it
+/// became us.
+#[test]
+fn children_that_we_inherit_are_not_the_command() {
+    let env = quiet();
+    let _gate = env.gate("gate");
+    let command =
+        "echo go >gate; while grep -q '^State:.[^Z]' /proc/$B/status 2>/dev/null; do :; done; exit 7";
+    let script = format!(
+        "(exit 5) & (read x <gate; exit 6) & export B=$!; exec $ND -- sh -c '{}'",
+        command.replace('\'', r"'\''")
+    );
+    env.shell(&script).run().assert_code(7);
 }
