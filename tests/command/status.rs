@@ -131,31 +131,3 @@ fn the_command_is_found_as_without_us() {
         $W sh -c 'tr \"\\0\" \" \" </proc/$$/cmdline; :'; cd ..; rm -r a b";
     crate::assert_same(script);
 }
-
-/// Statement 12. Catches waiting that fails with ECHILD where the caller ignores SIGCHLD, as Rust's own
-/// `Command` does: the status would be lost.
-#[test]
-fn a_caller_that_ignores_sigchld_changes_nothing() {
-    let env = quiet();
-    let before = "signal.signal(signal.SIGCHLD, signal.SIG_IGN)";
-    python_becomes_us(&env, before, &["--", "sh", "-c", "echo x; exit 7"])
-        .run()
-        .assert_code(7)
-        .assert_stdout("x\n");
-    python_becomes_us(&env, before, &["--", "sh", "-c", "kill -HUP $$"]).run().assert_signal(Signal::SIGHUP);
-}
-
-/// Statement 13. Catches a stranger's end taken for the command's: children that a shell had before it
-/// became us.
-#[test]
-fn children_that_we_inherit_are_not_the_command() {
-    let env = quiet();
-    let _gate = env.gate("gate");
-    let command =
-        "echo go >gate; while grep -q '^State:.[^Z]' /proc/$B/status 2>/dev/null; do :; done; exit 7";
-    let script = format!(
-        "(exit 5) & (read x <gate; exit 6) & export B=$!; exec $ND -- sh -c '{}'",
-        command.replace('\'', r"'\''")
-    );
-    env.shell(&script).run().assert_code(7);
-}

@@ -1,4 +1,4 @@
-"""Statements 14, 60, 88, 89: faults that the kernel, a disk or a container deal out.
+"""Statements 60, 88, 89: faults that the kernel or a disk deal out.
 
 strace(1) makes system calls fail (`-e inject=`); a disk that hangs is an ext4 in a loop device, frozen.
 """
@@ -165,18 +165,6 @@ class FaultsTest(unittest.TestCase):
             record = (run / "run.json").read_text()
             self.assertRegex(record, '"notice_due": *false')
         subprocess.run([*sudo(), "rm", "-rf", state], check=True)
-
-    def test_as_process_1(self):
-        """Statement 14. Catches a death by signal that process 1 can't die, and orphans that nobody waits
-        for: docker's `--init` is there because most commands get that wrong."""
-        user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-        for job, status in (("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)):
-            orphans = "for n in 1 2 3; do (true & true); done; "
-            alone = "until [ \"$(grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null)\" = '' ]; do :; done; "
-            argv = ["unshare", *user, "--pid", "--fork", "--mount-proc", harness.binary()]
-            argv += ["--on", "failure", "--min-duration", "1h", "--", "sh", "-c", orphans + alone + job]
-            done = subprocess.run(argv, env=self.sandbox.env, cwd=self.sandbox.home, capture_output=True, timeout=60)
-            self.assertEqual((done.returncode, done.stdout, done.stderr), (status, b"", b""), job)
 
 
 class Disk:
