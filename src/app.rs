@@ -3,7 +3,7 @@
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, CommonArgs, OutboxAction, Sub};
+use crate::cli::{Cli, CommonArgs, Late, OutboxAction, Sub};
 use crate::commands;
 use crate::error::{Error, Kind};
 use crate::exit::{self, Exit};
@@ -31,15 +31,19 @@ fn start() -> Exit {
                 Exit::Code(exit::OWN_FAILURE)
             })
         }
-        Some(Sub::Pipe(args)) => {
+        Some(Sub::Pipe(Late(args))) => {
             let ui = ui(&args.mail.common);
             outcome(commands::pipe::run(&args, &ui), &ui)
         }
-        Some(Sub::Preview(args)) => {
+        Some(Sub::Preview(Late(args))) => {
             let ui = ui(&args.common);
             outcome(commands::preview::run(&args, &ui), &ui)
         }
-        Some(Sub::Outbox(args)) => {
+        Some(Sub::Runs(Late(args))) => {
+            let ui = ui(args.action.common());
+            outcome(commands::runs::run(&args.action, &ui), &ui)
+        }
+        Some(Sub::Outbox(Late(args))) => {
             let (OutboxAction::List { common } | OutboxAction::Flush { common, .. }) = &args.action;
             let ui = ui(common);
             outcome(commands::outbox::run(&args.action, &ui), &ui)
@@ -100,7 +104,9 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn read(args: &'a [String]) -> Self {
-        let cli = Cli::command();
+        let mut cli = Cli::command();
+        // With the arguments of its subcommands.
+        cli.build();
         let (before, rest) = args.split_at(first_word(&cli, args).unwrap_or(args.len()));
         let subcommand = rest.first().and_then(|word| cli.find_subcommand(word)).cloned();
         Self { before, rest, subcommand }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Attach, Language, Mailbox, On, Overrides, Wait};
 use crate::run::wiring::PtyMode;
@@ -15,7 +15,7 @@ use crate::run::wiring::PtyMode;
 #[command(
     name = "notify-done",
     version,
-    override_usage = "notify-done [OPTIONS] -- COMMAND [ARG]...\n       make 2>&1 | notify-done pipe [OPTIONS]\n       notify-done preview | outbox | config-example",
+    override_usage = "notify-done [OPTIONS] -- COMMAND [ARG]...\n       make 2>&1 | notify-done pipe [OPTIONS]\n       notify-done preview | runs | outbox | config-example",
     after_help = "The exit status is the command's; 125: our own failure before it ran, or its status is lost; 126: not executable, 127: not found.\nEach option but -v and -q is also a variable (--min-duration: NOTIFY_DONE_MIN_DURATION), most are a key of notify.toml.\n`notify-done config-example` prints a notify.toml with every key explained.",
     disable_help_subcommand = true,
     args_conflicts_with_subcommands = true,
@@ -38,13 +38,46 @@ pub struct Cli {
 #[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Sub {
     /// Pass stdin to stdout and mail at its end: `make 2>&1 | notify-done pipe --title build`
-    Pipe(PipeArgs),
+    Pipe(Late<PipeArgs>),
     /// Write the mail of a run (else of the last one) as HTML and text, and say where
-    Preview(PreviewArgs),
+    Preview(Late<PreviewArgs>),
+    /// The runs: list them, show one, its log, or stop it
+    Runs(Late<RunsArgs>),
     /// The notices that are kept: list them, send them now
-    Outbox(OutboxArgs),
+    Outbox(Late<OutboxArgs>),
     /// Print notify.example.toml: every key of notify.toml, explained
     ConfigExample,
+}
+
+/// The arguments of a subcommand, which clap is told of only when that is used: a wrapped command needn't
+/// wait for the description of all others.
+#[derive(Debug)]
+pub struct Late<T>(pub T);
+
+impl<T: Args> Args for Late<T> {
+    fn augment_args(command: Command) -> Command {
+        command.defer(|command| described(command, T::augment_args))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command.defer(|command| described(command, T::augment_args_for_update))
+    }
+}
+
+/// What the subcommand says of itself stands, whatever its arguments say.
+fn described(command: Command, augment: fn(Command) -> Command) -> Command {
+    let about = command.get_about().cloned().unwrap_or_default();
+    augment(command).about(about)
+}
+
+impl<T: FromArgMatches> FromArgMatches for Late<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -191,6 +224,71 @@ pub enum OutboxAction {
         #[command(flatten)]
         common: CommonArgs,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    #[command(subcommand)]
+    pub action: RunsAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RunsAction {
+    /// The last runs, the newest at the end; one that goes on is always among them
+    List {
+        /// All that are kept
+        #[arg(long)]
+        all: bool,
+        /// One JSON document: {"runs": […]}, all that are kept
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// All that is known of a run
+    Show {
+        /// Id of the run, or enough of its beginning or of the part behind the `-`; else the last one
+        run: Option<String>,
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// The log of a run, byte for byte
+    Log {
+        /// Id of the run, or enough of it; else the last one
+        run: Option<String>,
+        /// Go on with what is added, until the run has ended
+        #[arg(short, long)]
+        follow: bool,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+    /// Ask the command of a run to end (TERM), and wait for that
+    Stop {
+        /// Id of the run, or enough of it; not needed where only one goes on
+        run: Option<String>,
+        /// Kill it when it hasn't ended in time
+        #[arg(long)]
+        kill: bool,
+        /// How long to wait for its end
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "10s")]
+        timeout: Duration,
+        #[command(flatten)]
+        common: CommonArgs,
+    },
+}
+
+impl RunsAction {
+    pub fn common(&self) -> &CommonArgs {
+        match self {
+            Self::List { common, .. }
+            | Self::Show { common, .. }
+            | Self::Log { common, .. }
+            | Self::Stop { common, .. } => common,
+        }
+    }
 }
 
 impl MailArgs {

@@ -32,6 +32,8 @@ pub fn for_end(end: End) -> Exit {
         End::Signaled { signal, .. } | End::ToldToEnd { signal } => Exit::Signal(signal),
         End::NotStarted { errno } if errno == libc::ENOENT => Exit::Code(NOT_FOUND),
         End::NotStarted { .. } => Exit::Code(NOT_EXECUTABLE),
+        // Never the end of a run that is being seen through; nobody knows its status.
+        End::Interrupted { .. } => Exit::Code(OWN_FAILURE),
         // A pipe has passed its input on, whatever its writer's status was.
         End::Reported { .. } | End::Unknown => Exit::Code(DONE),
     }

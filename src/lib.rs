@@ -17,9 +17,9 @@
 //! |---|---|---|
 //! | [`app`] | E | picks the command, maps the outcome to an exit |
 //! | [`cli`] | P | the command line, exactly as typed |
-//! | [`commands`] | E | one file per command: the only wiring of stages. `notice` is what the mailer does, `keep` makes its mail, `prune` tidies up, `words` (P) are for the terminal |
+//! | [`commands`] | E | one file per command: the only wiring of stages. `notice` is what the mailer does, `keep` makes its mail, `missing` finds the notices that nobody made, `find` finds runs, `prune` tidies up, `words` (P) are for the terminal |
 //! | [`config`] | | `file` `keys` `values` `merge` `path_json` `provider` `secret` P: notify.toml, merged with environment and flags, provenance, presets · `load` `read_secret` E |
-//! | [`run`] | | `facts` `record` P: what is known of a run, `run.json` · `wiring` `front` `full` `supervisor` `start` `monitor` `pump` `flow` `mailer` `link` `piped` E: the processes (see there) |
+//! | [`run`] | | `facts` `record` `policy` `life` P: what is known of a run, `run.json`, whether its end is worth a mail, whether it is alive · `wiring` `front` `forward` `full` `supervisor` `start` `monitor` `pump` `flow` `mailer` `link` `piped` E: the processes (see there) · `alive` `interrupted` `oom` E: signs of life, what a run that was cut off left behind, kills for want of memory |
 //! | [`spool`] | | `index` `tail` P · `writer` `reader` E: the output on disk |
 //! | [`report`] | P | what is said of a run |
 //! | [`render`] | P | in which words: subject, text, HTML, terminal; en, zh |
@@ -35,7 +35,7 @@
 //! 1. **Processes**: the command stays in the shell's job, its parent does not ([`run`]).
 //! 2. **The job comes first.** No network, no sync, no secret before the command runs. A broken
 //!    config warns, and the job runs; notify.toml is read again when the mail is made.
-//! 3. **On disk before it is needed**: `state/runs/<id>/{run.json,log,index}`,
+//! 3. **On disk before it is needed**: `state/runs/<id>/{run.json,log,index,lock}`,
 //!    `state/outbox/{tmp,new,sending,held,sent,failed}/<id>/{entry.json,body.mime}`. Ids sort by
 //!    time, schemas carry a version.
 //! 4. **Late sender.** QQ and 163 demand that From is the login, so From, To and Subject are written

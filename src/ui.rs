@@ -89,6 +89,15 @@ pub fn result(text: &str) -> std::io::Result<()> {
     }
 }
 
+/// Bytes as they are, to stdout.
+///
+/// # Errors
+/// What writing said; `BrokenPipe` when the reader has gone away.
+pub fn raw(bytes: &[u8]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush())
+}
+
 /// One write per line, so that lines of several processes don't mix within a line.
 fn err(line: &str) {
     // Where it fails there is nowhere left to say it.

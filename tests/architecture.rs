@@ -31,6 +31,8 @@ const PURE: &[&str] = &[
     "render/",
     "report/",
     "run/facts.rs",
+    "run/life.rs",
+    "run/policy.rs",
     "run/record.rs",
     "spool/index.rs",
     "spool/tail.rs",

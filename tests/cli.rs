@@ -79,7 +79,10 @@ fn a_pipe_into_the_bare_name_is_told_of_pipe() {
 
 #[test]
 fn wrong_usage_of_a_subcommand_is_2_and_names_what_is_wrong() {
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 13] = [
+        (&["runs"], "list"),
+        (&["runs", "stop", "--timeout", "soon"], "soon"),
+        (&["runs", "log", "a", "b"], "b"),
         (&["pipe", "--status", "256"], "256"),
         (&["pipe", "--status", "-1"], "-1"),
         (&["pipe", "--status", "1", "--status-file", "x"], "--status-file"),
@@ -127,6 +130,11 @@ fn help_fits_on_a_screen_and_a_half() {
         &["preview", "--help"],
         &["outbox", "--help"],
         &["outbox", "flush", "--help"],
+        &["runs", "--help"],
+        &["runs", "list", "--help"],
+        &["runs", "show", "--help"],
+        &["runs", "log", "--help"],
+        &["runs", "stop", "--help"],
     ] {
         let text = help(args);
         let (lines, columns) = (text.lines().count(), text.lines().map(|line| line.chars().count()).max());
@@ -225,11 +233,17 @@ fn every_flag_is_a_variable_and_a_key_as_the_help_says() {
 /// Catches a flag in the documents that isn't there (any more).
 #[test]
 fn the_documents_name_flags_that_exist() {
-    let known: Vec<String> =
-        [&["--help"][..], &["pipe", "--help"], &["preview", "--help"], &["outbox", "flush", "--help"]]
-            .iter()
-            .flat_map(|args| flags(&help(args)))
-            .collect();
+    let pages: [&[&str]; 8] = [
+        &["--help"],
+        &["pipe", "--help"],
+        &["preview", "--help"],
+        &["outbox", "flush", "--help"],
+        &["runs", "list", "--help"],
+        &["runs", "show", "--help"],
+        &["runs", "log", "--help"],
+        &["runs", "stop", "--help"],
+    ];
+    let known: Vec<String> = pages.iter().flat_map(|args| flags(&help(args))).collect();
     for document in DOCS {
         let text = fs::read_to_string(document).unwrap();
         let ours = text.split('`').filter(|code| code.starts_with("--") && code.len() > 2);
@@ -250,8 +264,10 @@ fn the_example_is_the_one_in_the_repository() {
 #[test]
 fn closed_and_full_outputs_end_in_words_not_in_a_panic() {
     let env = TestEnv::new();
-    env.shell("$ND -- true 2>&-").run();
-    for command in ["--help", "--version", "config-example", "outbox list", "preview"] {
+    env.shell("$ND -- echo out 2>&-").run();
+    for command in
+        ["--help", "--version", "config-example", "outbox list", "preview", "runs list", "runs log"]
+    {
         for output in [">/dev/full", ">&-", "2>&-", "2>/dev/full", ">&- 2>&-", ">/dev/full 2>&1"] {
             let done = env.shell(&format!("$ND {command} {output}; echo $? >st")).stderr_is_free().run();
             assert!(!done.stderr.contains("panic"), "{command} {output}: {}", done.stderr);

@@ -14,7 +14,8 @@ use crate::config::{
 };
 use crate::render::i18n::Lang;
 use crate::run::facts::{Origin, RunId, RunStart};
-use crate::run::front::{Ended, Forwarder};
+use crate::run::forward::Forwarder;
+use crate::run::front::Ended;
 use crate::run::mailer::{Link, Policy, Waited, Word};
 use crate::spool::room::Limits;
 use crate::sys::clock::Mark;
@@ -70,6 +71,12 @@ impl Context {
     pub fn for_run(&self, overrides: Overrides) -> Self {
         let explicit = self.explicit.clone().or_else(|| overrides.config.clone());
         Self { explicit, overrides, ..self.clone() }
+    }
+
+    /// For the notices of other runs: by the notify.toml that each was given, else the usual one. The
+    /// one that this run was given is none of theirs.
+    pub fn for_others(&self) -> Self {
+        Self { explicit: None, from_env: None, ..self.clone() }
     }
 
     /// The same with this notify.toml.
@@ -250,14 +257,4 @@ pub fn unusable(loaded: &Loaded) -> Vec<String> {
         .filter(|d| d.severity == Severity::Unusable)
         .map(|d| format!("{}: {}", d.place, d.message))
         .collect()
-}
-
-/// The folder of the last run that has a record.
-pub fn last_run(roots: &[PathBuf]) -> Option<PathBuf> {
-    let folders =
-        roots.iter().filter_map(|root| std::fs::read_dir(root.join("runs")).ok()).flatten().flatten();
-    let mut runs: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
-    // Ids sort by time.
-    runs.sort_by(|a, b| b.file_name().cmp(&a.file_name()));
-    runs.into_iter().find(|folder| folder.join(crate::run::record::FILE).is_file())
 }

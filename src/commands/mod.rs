@@ -1,11 +1,17 @@
 //! One file per command: the only wiring of the stages.
 
 pub mod common;
+pub mod find;
 pub mod keep;
+pub mod missing;
 pub mod notice;
 pub mod outbox;
 pub mod pipe;
 pub mod preview;
 pub mod prune;
 pub mod run;
+pub mod runs;
+pub mod runs_log;
+pub mod runs_show;
+pub mod runs_stop;
 pub mod words;

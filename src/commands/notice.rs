@@ -8,10 +8,10 @@ use jiff::tz::TimeZone;
 use super::common::{self, Context};
 use super::keep::{Draft, Picture, keep};
 use super::prune::{Keep, prune};
-use super::words;
+use super::{missing, words};
 use crate::config::{Loaded, Overrides, Settings};
 use crate::deliver::job::Limits;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::mail::draft::message_id;
 use crate::outbox::drain::{Pick, Plan};
 use crate::outbox::entry::{Addressing, Entry, EntryId, HeldReason};
@@ -19,14 +19,12 @@ use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::render::terminal;
 use crate::report::model::Report;
-use crate::run::facts::RunFacts;
+use crate::run::alive;
+use crate::run::facts::{End, RunFacts};
 use crate::run::mailer::{Link, Teller, Word, fork_mailer};
 use crate::run::record::{FILE, Phase, RunRecord};
 use crate::sys::fs::{Durability, replace};
-use crate::sys::{best_effort, clock, fds, paths};
-
-/// Younger runs may still have a mailer at work.
-const MAILER_IS_AT_IT: Duration = Duration::from_secs(60);
+use crate::sys::{clock, fds, paths};
 
 /// Makes the notice, keeps it, and tries once to send it. What happens is told, not returned:
 /// nobody is left to take an error.
@@ -52,6 +50,7 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
         send_first(store, &entry_id(facts), &loaded.settings, (lang, teller));
     }
     teller.say(&Word::Done);
+    missing::make_and_send(context);
     if let (Some(root), Some(_)) = (&context.root, &made)
         && let Ok(store) = Store::open(root.join("outbox"))
     {
@@ -61,16 +60,16 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
 }
 
 /// A notice that is in the outbox.
-struct Made {
-    store: Store,
-    held: Option<HeldReason>,
+pub(super) struct Made {
+    pub store: Store,
+    pub held: Option<HeldReason>,
     report: Report,
     /// Why it goes without the log, if it does.
-    why_less: Option<Error>,
+    pub why_less: Option<Error>,
 }
 
 /// Makes the notice and keeps it.
-fn make(context: &Context, facts: &RunFacts, loaded: &Loaded, lang: Lang) -> Result<Made> {
+pub(super) fn make(context: &Context, facts: &RunFacts, loaded: &Loaded, lang: Lang) -> Result<Made> {
     let held = match (loaded.settings.accounts.is_empty(), loaded.unusable()) {
         (_, true) => Some(HeldReason::Config),
         (true, false) => Some(HeldReason::NoAccount),
@@ -79,7 +78,9 @@ fn make(context: &Context, facts: &RunFacts, loaded: &Loaded, lang: Lang) -> Res
     let draft = Draft::whole(facts, &loaded.settings, lang);
     let entry = entry(context, facts, &loaded.settings, &draft.picture, held);
     let (store, report, why_less) = keep(context.root.as_deref(), draft, &entry)?;
-    note_kept(context, facts);
+    if let Some(root) = &context.root {
+        note_kept(root, facts, &context.overrides);
+    }
     Ok(Made { store, held, report, why_less })
 }
 
@@ -106,18 +107,18 @@ fn tell_made(
 }
 
 /// What is said of a notice that could not be kept.
-fn lost(error: &Error, facts: &RunFacts, lang: Lang) -> String {
+pub(super) fn lost(error: &Error, facts: &RunFacts, lang: Lang) -> String {
     let log = facts.log.first().map(|part| part.path.as_path());
     words::not_kept(&with_hints(error), log, lang)
 }
 
 /// The notice of a run bears the run's id.
-fn entry_id(facts: &RunFacts) -> EntryId {
+pub(super) fn entry_id(facts: &RunFacts) -> EntryId {
     EntryId::parse(facts.start.id.0.clone()).expect("our ids are letters, digits and `-`")
 }
 
 /// Where the notice of this run lies already, whatever has become of it.
-fn kept_before(facts: &RunFacts) -> Option<Store> {
+pub(super) fn kept_before(facts: &RunFacts) -> Option<Store> {
     let id = entry_id(facts);
     let places = paths::existing_state_roots().into_iter().map(|root| root.join("outbox"));
     let stores = places.filter(|place| place.is_dir()).filter_map(|place| Store::open(place).ok());
@@ -125,13 +126,16 @@ fn kept_before(facts: &RunFacts) -> Option<Store> {
 }
 
 /// From here on the outbox answers for it.
-fn note_kept(context: &Context, facts: &RunFacts) {
-    if let Some(root) = &context.root {
-        let path = root.join("runs").join(&facts.start.id.0).join(FILE);
-        let record = RunRecord::ended(facts, &context.overrides, false).to_json();
-        // If it can't be written, the entry is found by its id.
-        best_effort(replace(&path, &record, Durability::Atomic));
+pub(super) fn note_kept(root: &Path, facts: &RunFacts, overrides: &Overrides) {
+    let folder = root.join("runs").join(&facts.start.id.0);
+    let path = folder.join(FILE);
+    let before = std::fs::read(&path).ok().and_then(|json| RunRecord::from_json(&json).ok());
+    let underway = before.and_then(|record| record.underway);
+    let record = RunRecord { underway, ..RunRecord::ended(facts, overrides, false) };
+    if replace(&path, &record.to_json(), Durability::Atomic).is_ok() {
+        alive::settle(&folder);
     }
+    // If it can't be written, the entry is found by its id.
 }
 
 /// A second mailer for a run whose first one was killed.
@@ -153,55 +157,7 @@ impl Again<'_> {
     }
 }
 
-/// Makes the notices that nobody lived to make: runs that ended a while ago, wanted one, and have
-/// none. Tells of each that can't be kept, or not whole; how many could not be kept.
-pub fn make_missing(context: &Context, root: &Path, tell: &mut dyn FnMut(&str)) -> u32 {
-    let runs = root.join("runs");
-    // One flush at a time: looking for an entry and making it are two steps.
-    let locked = std::fs::File::open(&runs).and_then(|folder| {
-        nix::fcntl::Flock::lock(folder, nix::fcntl::FlockArg::LockExclusive)
-            .map_err(|(_, errno)| errno.into())
-    });
-    let _lock = match locked {
-        Ok(lock) => lock,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return 0,
-        Err(e) => {
-            let error = Error::new(Kind::Storage, format!("can't read {}", runs.display())).because(e);
-            tell(&with_hints(&error));
-            return 1;
-        }
-    };
-    let mut not_kept = 0;
-    let entries = std::fs::read_dir(&runs).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path().join(FILE)) {
-        let record = std::fs::read(path).ok().and_then(|json| RunRecord::from_json(&json).ok());
-        let Some(RunRecord { notice_due: true, overrides, phase: Phase::Ended(facts), .. }) = record else {
-            continue;
-        };
-        // In the future (the clock was set back): a mailer may be at it, the next flush will tell.
-        let age = Duration::try_from(clock::now().duration_since(facts.ended)).unwrap_or_default();
-        if age < MAILER_IS_AT_IT || kept_before(&facts).is_some() {
-            continue;
-        }
-        let mut context = context.for_run(overrides);
-        context.root = Some(root.to_owned());
-        let loaded = context.load();
-        let lang = context.lang(&loaded.settings);
-        match make(&context, &facts, &loaded, lang) {
-            Ok(Made { why_less: Some(error), .. }) => {
-                tell(&words::kept_with_less(&with_hints(&error), lang));
-            }
-            Ok(_) => {}
-            Err(error) => {
-                not_kept += 1;
-                tell(&lost(&error, &facts, lang));
-            }
-        }
-    }
-    not_kept
-}
-
-fn with_hints(error: &Error) -> String {
+pub(super) fn with_hints(error: &Error) -> String {
     std::iter::once(error.to_string()).chain(error.hints.iter().cloned()).collect::<Vec<_>>().join("\n")
 }
 
@@ -222,14 +178,19 @@ fn entry(
     let unique = facts.start.id.to_string();
     let domain = settings.accounts.first().and_then(|account| account.address.rsplit_once('@'));
     let Overrides { config, to, cc, bcc, from_name, account, .. } = context.overrides.clone();
+    // A mailbox sorts by date: what was found out today isn't put beside the mails of last week.
+    let date = match facts.end {
+        End::Interrupted { .. } => clock::now(),
+        _ => facts.ended,
+    };
     Entry {
         version: crate::outbox::entry::VERSION,
         message_id: format!("<{}>", message_id(&unique, domain.map(|(_, d)| d))),
         id: entry_id(facts),
         run: Some(facts.start.id.clone()),
         created: clock::now(),
-        date: facts.ended,
-        utc_offset: TimeZone::system().to_offset(facts.ended).seconds(),
+        date,
+        utc_offset: TimeZone::system().to_offset(date).seconds(),
         subject: picture.rendered.subject.clone(),
         addressing: Addressing { config, account, to, cc, bcc, from_name },
         recipients: None,
@@ -242,7 +203,12 @@ fn entry(
     }
 }
 
-fn send_first(store: &Store, id: &EntryId, settings: &Settings, (lang, teller): (Lang, &mut Teller)) {
+pub(super) fn send_first(
+    store: &Store,
+    id: &EntryId,
+    settings: &Settings,
+    (lang, teller): (Lang, &mut Teller),
+) {
     let limits = Limits::default();
     let plan = Plan {
         pick: Pick::Only(id.clone()),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::common::Context;
-use super::notice;
+use super::missing::{self, Patience};
 use super::words;
 use crate::cli::OutboxAction;
 use crate::config::read_secret::read_secret;
@@ -74,9 +74,7 @@ struct Flush<'a> {
 impl Flush<'_> {
     fn run(&self, usual: &Loaded) -> Result<Exit> {
         let mut total = Tally::default();
-        for root in paths::existing_state_roots() {
-            total.left += notice::make_missing(self.context, &root, &mut |text| self.say(text));
-        }
+        total.left += missing::make(self.context, Patience::Wait, &mut |text| self.say(text)).not_kept;
         let stores = stores()?;
         for whose in self.groups(&stores)? {
             let Tally { sent, kept, failed, left } = self.send(&whose, &stores, usual)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::common::{self, Context};
-use super::{notice, run};
+use super::{missing, notice, run};
 use crate::cli::PipeArgs;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
@@ -45,7 +45,9 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     let again = notice::Again { context: &context, folder: folder.clone() };
     let overrides = &context.overrides;
     let limits = common::log_limits(&loaded.settings.log);
-    let request = Request { start, folder, limits, policy, overrides, status: &status };
+    let for_others = || missing::make_and_send(&context);
+    let request =
+        Request { start, folder, limits, policy, overrides, for_others: &for_others, status: &status };
     let Passed { ended, told_by } = piped::run(&request, &mut job)?;
     let exit = run::finish(ended, &again, (wait, lang), ui);
     // Whatever the writer's status was: who told us to end sees us end by it.

@@ -2,17 +2,18 @@
 //! The mailer does it after its mail, when nobody waits.
 
 use std::collections::HashSet;
-use std::fs::{DirEntry, File, Metadata};
+use std::fs::{DirEntry, Metadata};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use nix::fcntl::{Flock, FlockArg};
 
 use crate::config::LogSettings;
 use crate::outbox::{entry::Folder, store::Store};
+use crate::run::alive::lock_seen;
 use crate::run::facts::RunId;
+use crate::run::life::LockSeen;
 use crate::run::record::{FILE, Phase, RunRecord};
 use crate::sys::ids::is_timed_id;
 use crate::sys::paths::RUNS;
@@ -20,8 +21,6 @@ use crate::sys::paths::RUNS;
 /// A run's folder without a record, in which nothing was written for this long, is nobody's: the
 /// record is there within seconds unless the disk is full.
 const NOBODYS: Duration = Duration::from_secs(86_400);
-/// In a run's folder: locked as long as its processes live.
-const LOCK: &str = "lock";
 
 /// What may go.
 #[derive(Debug)]
@@ -107,18 +106,13 @@ fn size_of(run: &Path) -> u64 {
 fn is_nobodys(run: &Path, now: Timestamp) -> bool {
     let named = id_of(run).is_some_and(is_timed_id);
     let no_record = matches!(run.join(FILE).symlink_metadata(), Err(e) if e.kind() == ErrorKind::NotFound);
-    if !named || !no_record || is_held(run) {
+    if !named || !no_record || lock_seen(run) == LockSeen::Taken {
         return false;
     }
     let written = |meta: Metadata| Timestamp::try_from(meta.modified().ok()?).ok();
     let inside = entries(run).filter_map(|entry| written(entry.metadata().ok()?));
     let last = run.symlink_metadata().ok().and_then(written).into_iter().chain(inside).max();
     last.is_some_and(|last| age(last, now) > NOBODYS)
-}
-
-fn is_held(run: &Path) -> bool {
-    let lock = File::open(run.join(LOCK));
-    lock.is_ok_and(|lock| Flock::lock(lock, FlockArg::LockExclusiveNonblock).is_err())
 }
 
 /// The end of a run; None while it runs, while its notice isn't in the outbox, or when its record
@@ -133,6 +127,11 @@ fn ended(run: &Path) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
+
+    use nix::fcntl::{Flock, FlockArg};
+
+    use crate::run::alive::LOCK;
     use crate::run::facts::{End, Origin, RunFacts, RunStart};
 
     fn make_run(root: &Path, id: &str, ended: Option<&str>, bytes: usize) {
@@ -149,21 +148,19 @@ mod tests {
             cwd: "/".into(),
             started: "2026-01-01T00:00:00Z".parse().unwrap(),
         };
-        let record = match ended {
-            None => RunRecord::running(&start, &Default::default()),
-            Some(at) => RunRecord::ended(
-                &RunFacts {
-                    start,
-                    ended: at.parse().unwrap(),
-                    duration: Duration::ZERO,
-                    end: End::Unknown,
-                    usage: None,
-                    log: Vec::new(),
-                },
-                &Default::default(),
-                false,
-            ),
+        let facts = RunFacts {
+            start: start.clone(),
+            ended: ended.unwrap_or("2026-01-01T00:00:00Z").parse().unwrap(),
+            duration: Duration::ZERO,
+            end: End::Unknown,
+            usage: None,
+            out_of_memory: None,
+            log: Vec::new(),
         };
+        let mut record = RunRecord::ended(&facts, &Default::default(), false);
+        if ended.is_none() {
+            record.phase = Phase::Running(start);
+        }
         std::fs::write(folder.join(FILE), record.to_json()).unwrap();
         std::fs::write(folder.join("log"), vec![b'x'; bytes]).unwrap();
     }
@@ -185,7 +182,8 @@ mod tests {
         let newest = RunId("4-newest".into());
         let keep = Keep { age: Duration::from_secs(30 * 86_400), size: 12_000, newest: &newest };
         prune(dir.path(), &store, &keep, "2026-03-02T00:00:00Z".parse().unwrap());
-        assert_eq!(left(dir.path()), ["4-newest", "3-new", "0-running"]);
+        let expected = ["4-newest", "3-new", "0-running"];
+        assert_eq!(left(dir.path()), expected);
     }
 
     /// Catches: room that runs without a record take for ever; and the removal of one that is being

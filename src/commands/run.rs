@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::common::{self, Context};
-use super::{notice, words};
+use super::{missing, notice, words};
 use crate::cli::{Pty, RunArgs};
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
@@ -47,7 +47,9 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let again = notice::Again { context: &context, folder: folder.clone() };
     let limits = common::log_limits(&loaded.settings.log);
     let pty = pty(args.pty.or(context.of_run.pty).unwrap_or_default(), lang, ui);
-    let request = Request { start, image: &image, pty, folder, limits, policy, overrides };
+    let for_others = || missing::make_and_send(&context);
+    let request =
+        Request { start, image: &image, pty, folder, limits, policy, overrides, for_others: &for_others };
     let ended = match front::run(request, &mut job) {
         Ok(ended) => ended,
         Err(error) => {

@@ -163,6 +163,7 @@ fn wanted(part: &LogPart, policy: &Policy) -> u64 {
         return 0;
     }
     match policy.attach {
+        Attach::Full if part.cut.is_some() => part.readable().saturating_add(NOTICE_MAX),
         Attach::Full => part.len(),
         Attach::Tail => part.len().min(policy.tail_bytes.saturating_add(NOTICE_MAX)),
         Attach::None => 0,
@@ -194,16 +195,24 @@ fn carried(part: &LogPart, granted: u64, attach: Attach) -> Carried {
         // With trouble "there was no output" would be a guess.
         return if part.trouble.is_some() { Carried::Nothing } else { Carried::Empty };
     }
-    if granted >= len {
+    if granted >= len && part.cut.is_none() {
         return Carried::Whole;
     }
     let keep = granted.saturating_sub(NOTICE_MAX);
     if keep < LEAST_USEFUL {
         return Carried::Nothing;
     }
+    // Without a hole both ends may reach as far as the other.
+    let cut = part.cut.clone().unwrap_or(part.end..part.start);
+    let (most_head, most_tail) = (cut.start - part.start, part.end - cut.end);
     // The end says how it went; the beginning says with what: versions, arguments, devices.
-    let head = if attach == Attach::Tail { 0 } else { keep / 4 };
-    Carried::Ends { head, tail: keep - head, omitted: len - keep }
+    let head = match attach {
+        Attach::Tail => 0,
+        _ if keep >= part.readable() => most_head,
+        _ => (keep / 4).min(most_head),
+    };
+    let tail = (keep - head).min(most_tail);
+    Carried::Ends { head, tail, omitted: len - head - tail }
 }
 
 /// File names, each given once.

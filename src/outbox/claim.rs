@@ -16,6 +16,8 @@ use std::time::Duration;
 use nix::sys::stat::futimens;
 use nix::sys::time::TimeSpec;
 
+use crate::sys::machine::started as start_time;
+
 /// How often a claim's mtime is renewed.
 pub const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A silence after which the claim of a process that can't be looked at is given up.
@@ -80,16 +82,6 @@ fn host_name() -> String {
     let name = nix::unistd::gethostname().unwrap_or_default();
     let clean = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     name.to_string_lossy().chars().take(64).map(clean).collect()
-}
-
-/// Field 22 of `/proc/PID/stat`; None: no such process, or one that has ended and isn't reaped.
-fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the name in parentheses, which may hold spaces and parentheses.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace();
-    let state = fields.next()?;
-    (!matches!(state, "Z" | "X" | "x")).then(|| fields.nth(18)?.parse().ok()).flatten()
 }
 
 /// May the claim with this owner's name and this silence be taken away?

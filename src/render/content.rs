@@ -6,7 +6,7 @@ use super::amount::{self, Detail};
 use super::i18n::{Ends, Strings};
 use crate::report::model::{Carried, Excerpt, Line, LogNote, Report, Stream};
 use crate::report::text::{cut, one_line};
-use crate::run::facts::{End, Outcome};
+use crate::run::facts::{End, OutOfMemory, Outcome};
 
 // Limits of what comes from outside, columns. A command line may be 2 MiB long, and a mail that a
 // client clips has lost its end.
@@ -24,6 +24,7 @@ pub fn icon(outcome: Outcome) -> &'static str {
         Outcome::Success => "✅",
         Outcome::Failure => "❌",
         Outcome::Unknown => "🏁",
+        Outcome::Interrupted => "❗",
     }
 }
 
@@ -33,6 +34,7 @@ pub fn mark(outcome: Outcome) -> &'static str {
         Outcome::Success => "✓",
         Outcome::Failure => "✗",
         Outcome::Unknown => "■",
+        Outcome::Interrupted => "!",
     }
 }
 
@@ -42,12 +44,15 @@ pub fn outcome_word(outcome: Outcome, strings: &Strings) -> &'static str {
         Outcome::Success => strings.state.succeeded,
         Outcome::Failure => strings.state.failed,
         Outcome::Unknown => strings.state.ended,
+        Outcome::Interrupted => strings.state.interrupted,
     }
 }
 
 /// How it ended, in a few words: `succeeded`, `exit 1`, `SIGKILL (9)`.
-pub fn state(end: End, strings: &Strings) -> String {
+pub fn state(end: End, memory: Option<OutOfMemory>, strings: &Strings) -> String {
     match end {
+        _ if end.is_for_want_of_memory(memory) => strings.state.out_of_memory.to_owned(),
+        End::Interrupted { .. } => strings.state.interrupted.to_owned(),
         End::Exited { code: 0 } | End::Reported { code: 0 } => strings.state.succeeded.to_owned(),
         End::Exited { code } | End::Reported { code } => (strings.state.exit)(code),
         End::Signaled { signal, .. } => amount::signal(signal),
@@ -63,8 +68,15 @@ pub fn state(end: End, strings: &Strings) -> String {
 }
 
 /// How it ended, in full.
-fn result(end: End, strings: &Strings) -> String {
+fn result(end: End, memory: Option<OutOfMemory>, strings: &Strings) -> String {
     match end {
+        End::Interrupted { why, still_running, .. } => {
+            let told = (strings.state.interrupted_because)(why);
+            match still_running {
+                Some(pid) => format!("{told} · {}", (strings.state.still_running)(pid)),
+                None => told.to_owned(),
+            }
+        }
         End::Exited { code: code @ 129..=159 } => {
             (strings.state.exited_by_signal)(code, &amount::signal(code - 128))
         }
@@ -72,7 +84,11 @@ fn result(end: End, strings: &Strings) -> String {
         End::Reported { code } => (strings.state.reported)(code),
         End::Signaled { signal, core_dumped } => {
             let told = (strings.state.signaled)(&amount::signal(signal), core_dumped);
+            let limit = memory.and_then(|memory| memory.limit).map(amount::size);
             match (strings.state.signal_reason)(signal) {
+                _ if end.is_for_want_of_memory(memory) => {
+                    format!("{told} · {}", (strings.state.killed_for_memory)(limit.as_deref()))
+                }
                 Some(reason) => format!("{told} · {reason}"),
                 None => told,
             }
@@ -93,24 +109,45 @@ pub fn facts(report: &Report, strings: &Strings) -> Vec<(&'static str, String)> 
     let label = &strings.label;
     let long = |value| amount::duration(value, Detail::Exact, &strings.units);
     let time = |at: &jiff::Zoned| at.strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
-    let mut rows = vec![(label.result, result(report.end, strings))];
+    let mut rows = vec![(label.result, result(report.end, report.out_of_memory, strings))];
+    if let Some(memory) = report.out_of_memory
+        && !report.end.is_for_want_of_memory(report.out_of_memory)
+    {
+        let limit = memory.limit.map(amount::size);
+        rows.push((label.shortage, (strings.state.others_killed)(memory.kills, limit.as_deref())));
+    }
     if let Some(command) = &report.command {
         rows.push((label.command, cut(&one_line(command), COMMAND_COLUMNS)));
     }
     rows.extend([
-        (label.duration, long(report.duration)),
+        (label.duration, duration(report, Detail::Exact, strings)),
         (label.host, value(&report.host)),
         (label.user, value(&report.user)),
         (label.directory, value(&report.cwd)),
         (label.started, time(&report.started)),
-        (label.ended, time(&report.ended)),
     ]);
+    if let End::Interrupted { last_output, .. } = report.end {
+        let zone = report.started.time_zone();
+        rows.extend(last_output.map(|at| (label.last_output, time(&at.to_zoned(zone.clone())))));
+        rows.push((label.last_sign, time(&report.ended)));
+    } else {
+        rows.push((label.ended, time(&report.ended)));
+    }
     if let Some(usage) = &report.usage {
         let all = long(usage.user.saturating_add(usage.system));
         rows.push((label.cpu, (strings.cpu)(&all, &long(usage.user), &long(usage.system))));
         rows.push((label.memory, (strings.memory)(&amount::size(usage.peak_rss))));
     }
     rows
+}
+
+/// How long it took; of a run that nobody saw end, what is known of that.
+pub fn duration(report: &Report, detail: Detail, strings: &Strings) -> String {
+    let told = amount::duration(report.duration, detail, &strings.units);
+    match report.end {
+        End::Interrupted { .. } => (strings.at_least)(&told),
+        _ => told,
+    }
 }
 
 /// A value of a row, of bounded length.

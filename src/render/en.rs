@@ -2,7 +2,7 @@
 
 use super::amount::{self, Units};
 use super::i18n::{Labels, Logs, Output, States, Strings};
-use crate::run::facts::{Holds, PartTrouble};
+use crate::run::facts::{Death, Holds, PartTrouble};
 
 pub const EN: Strings = Strings {
     tag: "en",
@@ -29,9 +29,18 @@ pub const EN: Strings = Strings {
         signal_reason,
         reported: |code| format!("exit code {code}, as reported to the pipe"),
         unknown: "not known: the pipe ended, and nobody said how its writer fared (--status, --status-file)",
+        interrupted: "interrupted",
+        interrupted_because,
         told_to_end: |signal| format!("interrupted by {signal}"),
         pipe_told_to_end: |signal| {
             format!("the pipe was interrupted by {signal}; how its writer fared isn't known")
+        },
+        still_running: |pid| format!("the command itself was still running then, process {pid}"),
+        out_of_memory: "out of memory",
+        killed_for_memory: |limit| format!("the kernel killed it for want of memory{}", group_limit(limit)),
+        others_killed: |count, limit| {
+            let killed = if count == 1 { "1 process".to_owned() } else { format!("{count} processes") };
+            format!("{killed} killed for want of memory{}", group_limit(limit))
         },
         not_started_because: |errno| format!("could not start: {}", amount::errno(errno)),
     },
@@ -43,6 +52,9 @@ pub const EN: Strings = Strings {
         directory: "Directory",
         started: "Started",
         ended: "Ended",
+        last_output: "Last output",
+        last_sign: "Last alive",
+        shortage: "Memory",
         duration: "Duration",
         cpu: "CPU time",
         memory: "Peak memory",
@@ -90,8 +102,23 @@ pub const EN: Strings = Strings {
         )
     },
     cpu: |all, user, system| format!("{all} (user {user}, system {system})"),
+    at_least: |duration| format!("at least {duration}"),
     memory: |size| format!("{size} (largest process)"),
 };
+
+fn interrupted_because(why: Death) -> &'static str {
+    match why {
+        Death::Killed => {
+            "status unknown: all of notify-done's processes were killed (kill -9, out of memory, the end of a container or job)"
+        }
+        Death::Rebooted => "status unknown: the machine was restarted or lost power",
+        Death::Silent => "status unknown: no sign of life from its machine or container any more",
+    }
+}
+
+fn group_limit(limit: Option<&str>) -> String {
+    limit.map(|limit| format!(" (limit of its control group: {limit})")).unwrap_or_default()
+}
 
 fn stream(holds: Holds) -> &'static str {
     match holds {
@@ -136,6 +163,9 @@ fn trouble(trouble: PartTrouble) -> String {
         }
         PartTrouble::Replaced => {
             "this file was removed or replaced while the command ran: what it wrote is not in it".to_owned()
+        }
+        PartTrouble::Cut { bytes } => {
+            format!("{} in its middle are not kept: the log grew beyond log.max_size", amount::size(bytes))
         }
         PartTrouble::Gap { bytes, errno } => format!(
             "{} are missing from the log: they could not be written ({})",

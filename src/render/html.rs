@@ -5,7 +5,7 @@
 //! So: nested tables, inline styles, six-digit colours, `<br>` and `&nbsp;`, nothing from outside;
 //! `white-space:nowrap` and `text-indent` only where their lack does no harm.
 
-use super::amount::{self, Detail};
+use super::amount::Detail;
 use super::content::{self, LogText, Shown};
 use super::i18n::{Lang, Strings};
 use crate::report::model::{Line, Report, Stream};
@@ -62,6 +62,7 @@ fn colour(outcome: Outcome) -> &'static str {
         Outcome::Success => "#1a7f37",
         Outcome::Failure => "#c62828",
         Outcome::Unknown => "#44546a",
+        Outcome::Interrupted => "#9a5b00",
     }
 }
 
@@ -104,9 +105,9 @@ fn head(report: &Report, strings: &Strings) -> String {
 
 /// What a list of mails shows behind the subject: how it ended, and the last that it said.
 fn preheader(report: &Report, strings: &Strings) -> String {
-    let mut text = content::state(report.end, strings);
+    let mut text = content::state(report.end, report.out_of_memory, strings);
     if !matches!(report.end, End::NotStarted { .. }) {
-        text = format!("{text} · {}", amount::duration(report.duration, Detail::Exact, &strings.units));
+        text = format!("{text} · {}", content::duration(report, Detail::Exact, strings));
     }
     let last = report.excerpts.iter().rev().filter_map(|e| e.lines.last()).find(|l| !l.text.is_empty());
     if let Some(line) = last {
@@ -119,12 +120,16 @@ fn preheader(report: &Report, strings: &Strings) -> String {
 fn band(out: &mut String, report: &Report, name: &str, strings: &Strings) {
     let outcome = report.end.outcome();
     let colour = colour(outcome);
-    let word = content::outcome_word(outcome, strings);
-    let state = content::state(report.end, strings);
+    let state = content::state(report.end, report.out_of_memory, strings);
+    let word = match report.end {
+        // It has the word in it.
+        End::ToldToEnd { .. } => state.as_str(),
+        _ => content::outcome_word(outcome, strings),
+    };
     let told = if state == word { String::new() } else { format!(" · {}", escape(&state)) };
     let mut below = vec![content::value(&report.host)];
     if !matches!(report.end, End::NotStarted { .. }) {
-        below.insert(0, amount::duration(report.duration, Detail::Exact, &strings.units));
+        below.insert(0, content::duration(report, Detail::Exact, strings));
     }
     below.retain(|part| !part.is_empty());
     out.push_str(&format!(

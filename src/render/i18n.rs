@@ -3,7 +3,7 @@
 
 use super::amount::Units;
 use crate::config::Language;
-use crate::run::facts::{Holds, PartTrouble};
+use crate::run::facts::{Death, Holds, PartTrouble};
 
 /// A language that mails are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct Strings {
     pub why: fn(&str, &str) -> String,
     /// CPU time: all, in user mode, in the kernel.
     pub cpu: fn(&str, &str, &str) -> String,
+    /// A duration of which only the least is known.
+    pub at_least: fn(&str) -> String,
     /// Peak memory, a size.
     pub memory: fn(&str) -> String,
 }
@@ -76,6 +78,17 @@ pub struct States {
     pub reported: fn(i32) -> String,
     /// Body: a pipe of which nobody said how it went.
     pub unknown: &'static str,
+    pub interrupted: &'static str,
+    /// Body: what is known of why nobody saw the end.
+    pub interrupted_because: fn(Death) -> &'static str,
+    /// Body: the command lives on without us, as this process.
+    pub still_running: fn(i32) -> String,
+    /// Subject: killed for want of memory.
+    pub out_of_memory: &'static str,
+    /// Body: the same, with what its control group may use.
+    pub killed_for_memory: fn(Option<&str>) -> String,
+    /// Body: how many processes of its group were, and what that may use.
+    pub others_killed: fn(u64, Option<&str>) -> String,
     /// Subject: a pipe that was told to end by this signal.
     pub told_to_end: fn(&str) -> String,
     /// The same in the body.
@@ -93,6 +106,11 @@ pub struct Labels {
     pub directory: &'static str,
     pub started: &'static str,
     pub ended: &'static str,
+    /// When an interrupted run last wrote, and last was known to be alive.
+    pub last_output: &'static str,
+    pub last_sign: &'static str,
+    /// Processes were killed for want of memory.
+    pub shortage: &'static str,
     pub duration: &'static str,
     pub cpu: &'static str,
     pub memory: &'static str,

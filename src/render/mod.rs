@@ -13,6 +13,7 @@ mod zh;
 pub use i18n::Lang;
 
 use crate::report::model::Report;
+use crate::run::facts::{End, OutOfMemory};
 
 /// A mail's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,11 @@ pub fn render(report: &Report, lang: Lang, subject_template: Option<&str>) -> Re
         text: text::text(report, lang),
         html: html::html(report, lang),
     }
+}
+
+/// How a run ended, in a few words, as the subject has it.
+pub fn state(end: End, memory: Option<OutOfMemory>, lang: Lang) -> String {
+    content::state(end, memory, lang.strings())
 }
 
 /// The largest HTML body, bytes.

@@ -1,7 +1,7 @@
 //! The subject. Pure.
 
 use super::amount::{self, Detail};
-use super::content::{icon, state};
+use super::content::{self, icon, state};
 use super::i18n::Lang;
 use crate::report::model::Report;
 use crate::report::text::{cut, one_line};
@@ -30,15 +30,15 @@ pub fn subject(report: &Report, lang: Lang, template: Option<&str>) -> String {
 fn built_in(report: &Report, lang: Lang) -> String {
     let strings = lang.strings();
     let outcome = report.end.outcome();
-    let state = state(report.end, strings);
+    let state = state(report.end, report.out_of_memory, strings);
     let host = cut(&one_line(&report.host), HOST_COLUMNS);
-    // A success or an unknown end reads as a sentence, a failure tells its reason beside the name.
+    // A success, an unknown end and an interruption read as a sentence, a failure tells its reason beside the name.
     let mut rest = match outcome {
-        Outcome::Success | Outcome::Unknown => format!(" {state}"),
+        Outcome::Success | Outcome::Unknown | Outcome::Interrupted => format!(" {state}"),
         Outcome::Failure => format!(" · {state}"),
     };
     if !matches!(report.end, End::NotStarted { .. }) {
-        rest = format!("{rest} · {}", amount::duration(report.duration, Detail::Compact, &strings.units));
+        rest = format!("{rest} · {}", content::duration(report, Detail::Compact, strings));
     }
     if !host.is_empty() {
         rest = format!("{rest} · {host}");
@@ -100,7 +100,7 @@ fn fill(template: &str, report: &Report, lang: Lang) -> String {
 fn placeholder(name: &str, report: &Report, lang: Lang) -> Option<String> {
     let strings = lang.strings();
     Some(match name {
-        "state" => state(report.end, strings),
+        "state" => state(report.end, report.out_of_memory, strings),
         "icon" => icon(report.end.outcome()).to_owned(),
         "name" | "title" => report.name.clone(),
         "command" => report.command.clone().unwrap_or_else(|| report.name.clone()),
@@ -120,7 +120,7 @@ fn code(end: End) -> String {
         End::Signaled { signal, .. } => (128 + signal).to_string(),
         End::NotStarted { errno: nix::libc::ENOENT } => "127".to_owned(),
         End::NotStarted { .. } => "126".to_owned(),
-        End::Unknown | End::ToldToEnd { .. } => "?".to_owned(),
+        End::Unknown | End::ToldToEnd { .. } | End::Interrupted { .. } => "?".to_owned(),
     }
 }
 

@@ -38,3 +38,15 @@ pub fn summary(report: &Report, lang: Lang) -> String {
     super::text::table(&mut out, &rows);
     out
 }
+
+/// All facts of a run in the order of their weight: label and value.
+pub fn facts(report: &Report, lang: Lang) -> Vec<(&'static str, String)> {
+    content::facts(report, lang.strings())
+}
+
+/// Labels and values in two columns.
+pub fn table(rows: &[(&str, String)]) -> String {
+    let mut out = String::new();
+    super::text::table(&mut out, rows);
+    out
+}

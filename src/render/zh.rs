@@ -4,7 +4,7 @@ use nix::libc;
 
 use super::amount::{self, Units};
 use super::i18n::{Labels, Logs, Output, States, Strings};
-use crate::run::facts::{Holds, PartTrouble};
+use crate::run::facts::{Death, Holds, PartTrouble};
 
 pub const ZH: Strings = Strings {
     tag: "zh-CN",
@@ -31,6 +31,12 @@ pub const ZH: Strings = Strings {
         signal_reason,
         reported: |code| format!("退出码 {code}（由用户告知管道）"),
         unknown: "未知：管道已结束，但没有告知上游命令的状态（--status 或 --status-file）",
+        interrupted: "被中断",
+        interrupted_because,
+        still_running: |pid| format!("发现时命令本身仍在运行，进程号 {pid}"),
+        out_of_memory: "内存不足",
+        killed_for_memory: |limit| format!("因内存不足被内核终止{}", group_limit(limit)),
+        others_killed: |count, limit| format!("有 {count} 个进程因内存不足被终止{}", group_limit(limit)),
         told_to_end: |signal| format!("被 {signal} 中断"),
         pipe_told_to_end: |signal| format!("管道被 {signal} 中断，上游命令的状态未知"),
         not_started_because: |errno| format!("无法启动：{}", errno_text(errno)),
@@ -43,6 +49,9 @@ pub const ZH: Strings = Strings {
         directory: "目录",
         started: "开始",
         ended: "结束",
+        last_output: "最后输出",
+        last_sign: "最后存活",
+        shortage: "内存",
         duration: "用时",
         cpu: "CPU 时间",
         memory: "内存峰值",
@@ -80,8 +89,21 @@ pub const ZH: Strings = Strings {
         format!("您收到这封邮件，是因为 {user} 在 {host} 上用 notify-done 运行了这条命令，并把通知发给您。")
     },
     cpu: |all, user, system| format!("{all}（用户态 {user}，内核态 {system}）"),
+    at_least: |duration| format!("至少 {duration}"),
     memory: |size| format!("{size}（最大的单个进程）"),
 };
+
+fn interrupted_because(why: Death) -> &'static str {
+    match why {
+        Death::Killed => "状态未知：notify-done 的进程全部被终止（kill -9、内存不足、容器或作业结束）",
+        Death::Rebooted => "状态未知：机器重启过或曾断电",
+        Death::Silent => "状态未知：所在机器或容器已没有存活迹象",
+    }
+}
+
+fn group_limit(limit: Option<&str>) -> String {
+    limit.map(|limit| format!("（所在控制组上限 {limit}）")).unwrap_or_default()
+}
 
 fn stream(holds: Holds) -> &'static str {
     match holds {
@@ -136,6 +158,9 @@ fn trouble(trouble: PartTrouble) -> String {
     match trouble {
         PartTrouble::Truncated => "命令运行期间此文件被截短，原有内容已丢失".to_owned(),
         PartTrouble::Replaced => "命令运行期间此文件被删除或替换，其中没有命令的输出".to_owned(),
+        PartTrouble::Cut { bytes } => {
+            format!("日志超过 log.max_size，中间 {} 未保留", amount::size(bytes))
+        }
         PartTrouble::Gap { bytes, errno } => {
             format!("日志缺少 {}：无法写入（{}）", amount::size(bytes), errno_text(errno))
         }

@@ -47,6 +47,7 @@ pub fn build(input: Input<'_>) -> Report {
         ended: facts.ended.to_zoned(zone),
         duration: facts.duration,
         usage: facts.usage,
+        out_of_memory: facts.out_of_memory,
         note: start.note.as_deref().map(|note| super::text::lines(note).join("\n")).filter(|n| !n.is_empty()),
         tags: start.tags.iter().map(|tag| one_line(tag)).filter(|tag| !tag.is_empty()).collect(),
         excerpts: tails.iter().map(excerpt).filter(|excerpt| !excerpt.lines.is_empty()).collect(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Zoned;
 
-use crate::run::facts::{End, Holds, PartTrouble, Usage};
+use crate::run::facts::{End, Holds, OutOfMemory, PartTrouble, Usage};
 pub use crate::spool::tail::Stream;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,7 @@ pub struct Report {
     pub ended: Zoned,
     pub duration: Duration,
     pub usage: Option<Usage>,
+    pub out_of_memory: Option<OutOfMemory>,
     pub note: Option<String>,
     pub tags: Vec<String>,
     /// The last lines; one section per part of the log that has any.

@@ -1,5 +1,6 @@
 //! What is known of a run: made by `run/`, kept in `run.json`, told by `report/`. Pure.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -62,6 +63,26 @@ pub enum End {
     ToldToEnd { signal: i32 },
     /// The command could not be started: `errno` of exec (ENOENT: 127, else 126).
     NotStarted { errno: i32 },
+    /// Nobody of ours lived to see the end: found afterwards, by the next start or a flush.
+    Interrupted {
+        why: Death,
+        /// The last that the command wrote, as far as its log tells.
+        last_output: Option<Timestamp>,
+        /// The command itself was still running when that was found: its process id.
+        still_running: Option<i32>,
+    },
+}
+
+/// What became of the processes that were to see a run through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Death {
+    /// They are gone, and nothing else on the machine need be.
+    Killed,
+    /// The machine was started anew since.
+    Rebooted,
+    /// They ran where nobody can look (another machine or container), and fell silent.
+    Silent,
 }
 
 impl End {
@@ -70,12 +91,19 @@ impl End {
         match self {
             End::Exited { code: 0 } | End::Reported { code: 0 } => Outcome::Success,
             End::Unknown => Outcome::Unknown,
-            End::Exited { .. }
-            | End::Reported { .. }
-            | End::Signaled { .. }
-            | End::ToldToEnd { .. }
-            | End::NotStarted { .. } => Outcome::Failure,
+            End::ToldToEnd { .. } | End::Interrupted { .. } => Outcome::Interrupted,
+            End::Exited { .. } | End::Reported { .. } | End::Signaled { .. } | End::NotStarted { .. } => {
+                Outcome::Failure
+            }
         }
+    }
+}
+
+impl End {
+    /// Did the kernel kill the command for want of memory? It kills by SIGKILL and counts it.
+    pub fn is_for_want_of_memory(self, killed: Option<OutOfMemory>) -> bool {
+        const SIGKILL: i32 = 9;
+        killed.is_some() && matches!(self, End::Signaled { signal: SIGKILL, .. })
     }
 }
 
@@ -84,6 +112,8 @@ pub enum Outcome {
     Success,
     Failure,
     Unknown,
+    /// It was cut off, or we were; nobody knows what its end was, or would have been.
+    Interrupted,
 }
 
 /// What wait4(2) said of the command and of the children that it waited for.
@@ -93,6 +123,15 @@ pub struct Usage {
     pub system: Duration,
     /// Peak resident set of the largest single process, bytes (`ru_maxrss` is KiB on Linux).
     pub peak_rss: u64,
+}
+
+/// Processes of the run's control group that the kernel killed for want of memory while it ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutOfMemory {
+    /// How many.
+    pub kills: u64,
+    /// What the group may use, bytes; None: no limit of its own.
+    pub limit: Option<u64>,
 }
 
 /// Which of the command's streams a part of the log holds.
@@ -119,9 +158,20 @@ pub struct LogPart {
     pub spooled: bool,
     /// What is wrong with it, if something is (truncated by someone, unreadable).
     pub trouble: Option<PartTrouble>,
+    /// What `log.max_size` took out of its middle: the file holds nothing there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Range<u64>>,
+    /// The end of what the disk didn't take.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<u8>,
 }
 
 impl LogPart {
+    /// Bytes that can be read back.
+    pub fn readable(&self) -> u64 {
+        self.len() - self.cut.as_ref().map_or(0, |cut| cut.end - cut.start)
+    }
+
     pub fn len(&self) -> u64 {
         self.end.saturating_sub(self.start)
     }
@@ -138,6 +188,8 @@ pub enum PartTrouble {
     Truncated,
     /// The user's file is gone or is another file now.
     Replaced,
+    /// Our spool grew beyond `log.max_size`, and lacks `bytes` in its middle.
+    Cut { bytes: u64 },
     /// Our spool lacks `bytes` that it couldn't write: the disk said `errno`.
     Gap { bytes: u64, errno: i32 },
     /// Since the run's end the file has lost what stood there, `bytes` of the log.
@@ -157,5 +209,8 @@ pub struct RunFacts {
     pub end: End,
     /// None for a pipe and for a command that didn't start.
     pub usage: Option<Usage>,
+    /// None: no such kill is known of.
+    #[serde(default)]
+    pub out_of_memory: Option<OutOfMemory>,
     pub log: Vec<LogPart>,
 }

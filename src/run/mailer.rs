@@ -10,36 +10,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::{End, Outcome, RunFacts};
-use crate::config::On;
+use super::facts::RunFacts;
+pub use super::policy::Policy;
 use crate::sys::clock::Mark;
 use crate::sys::{best_effort, fds, process, signals};
-
-/// When a mail is made at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
-    pub on: On,
-    pub min_duration: Duration,
-    /// Someone is looking at the terminal: a command that can't even start is told there, and
-    /// needs no mail.
-    pub watched: bool,
-}
-
-impl Policy {
-    pub fn wants(&self, end: End, duration: Duration) -> bool {
-        if self.watched && matches!(end, End::NotStarted { .. }) {
-            return false;
-        }
-        let by_outcome = match (self.on, end.outcome()) {
-            (On::Always, _) | (On::Failure, Outcome::Failure) | (On::Success, Outcome::Success) => true,
-            // Unknown (a pipe without a status) counts as an end of either kind: better one mail
-            // too many.
-            (_, Outcome::Unknown) => true,
-            (On::Failure, Outcome::Success) | (On::Success, Outcome::Failure) => false,
-        };
-        by_outcome && duration >= self.min_duration
-    }
-}
 
 /// A word of the mailer's, for the terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,15 +70,21 @@ pub fn fork_mailer(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) -> io::R
 
 /// The mailer's work in this process: away from the caller's session and descriptors first.
 pub fn work(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) {
-    // EPERM where we already lead a session: then we are where we want to be.
-    best_effort(nix::unistd::setsid());
     fds::detach_standard(&[0, 1, 2]);
     fds::close_all_but(&[pipe.as_raw_fd()]);
-    signals::work_undisturbed();
-    process::raise_limits();
+    step_aside();
     let mut teller = pipe.try_clone().map_or_else(|_| Teller::silent(), Teller::new);
     job(facts, &mut teller);
     teller.say(&Word::Done);
+}
+
+/// Out of the caller's session, and deaf to what asks its processes politely to end: a notice hangs
+/// on this process.
+pub fn step_aside() {
+    // EPERM where we already lead a session: then we are where we want to be.
+    best_effort(nix::unistd::setsid());
+    signals::work_undisturbed();
+    process::raise_limits();
 }
 
 /// How waiting for the mailer ended.
@@ -196,32 +176,6 @@ enum Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const OK: End = End::Exited { code: 0 };
-    const BAD: End = End::Exited { code: 3 };
-
-    fn policy(on: On) -> Policy {
-        Policy { on, min_duration: Duration::ZERO, watched: true }
-    }
-
-    #[test]
-    fn on_decides_by_outcome_and_unknown_always_speaks() {
-        let second = Duration::from_secs(1);
-        assert!(policy(On::Always).wants(OK, second) && policy(On::Always).wants(BAD, second));
-        assert!(!policy(On::Failure).wants(OK, second) && policy(On::Failure).wants(BAD, second));
-        assert!(policy(On::Success).wants(OK, second) && !policy(On::Success).wants(BAD, second));
-        assert!(policy(On::Failure).wants(End::Unknown, second));
-    }
-
-    #[test]
-    fn a_short_run_is_no_news_and_a_typo_only_where_nobody_looks() {
-        let long = Policy { min_duration: Duration::from_secs(60), ..policy(On::Always) };
-        assert!(!long.wants(BAD, Duration::from_secs(59)));
-        assert!(long.wants(BAD, Duration::from_secs(60)));
-        let typo = End::NotStarted { errno: libc::ENOENT };
-        assert!(!policy(On::Always).wants(typo, Duration::ZERO));
-        assert!(Policy { watched: false, ..policy(On::Always) }.wants(typo, Duration::ZERO));
-    }
 
     #[test]
     fn words_arrive_whole_and_a_death_is_told_from_an_end() {

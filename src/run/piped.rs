@@ -3,15 +3,17 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use super::alive::Pulse;
 use super::facts::{End, Holds, RunFacts, RunStart};
-use super::front::{Ended, Forwarder};
-use super::mailer::{Job, Link, Policy, Teller, Word, fork_mailer};
+use super::forward::Forwarder;
+use super::front::Ended;
+use super::mailer::{self, Job, Link, Policy, Teller, Word, fork_mailer};
 use super::pump::Pump;
-use super::record::{FILE, RunRecord};
+use super::record::{FILE, LogSource, RunRecord, Underway};
 use super::wiring::Channel;
 use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
@@ -21,8 +23,8 @@ use crate::spool::writer::SpoolWriter;
 use crate::sys::best_effort;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fds::{self, Sink};
-use crate::sys::fs::{Durability, replace};
-use crate::sys::process;
+use crate::sys::fs::{Durability, create_synced, replace};
+use crate::sys::process::{self, Fork};
 use crate::sys::shared::SharedBoard;
 use crate::sys::signals::{self, SignalState};
 
@@ -35,6 +37,8 @@ pub struct Request<'a> {
     pub policy: Policy,
     /// What flags and environment asked for, for the record.
     pub overrides: &'a Overrides,
+    /// What is left to be done for other runs, once this one is on record; in a process of its own.
+    pub for_others: &'a dyn Fn(),
     /// Asked when the input has ended: how did its writer fare?
     pub status: &'a dyn Fn() -> End,
 }
@@ -58,17 +62,16 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Passed> {
     SignalState::take_over(&watched).map_err(|e| failed("block signals", e))?;
     let signals = SignalFd::with_flags(&watched, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|e| failed("watch signals", e.into()))?;
+    let mut pulse = Pulse::begin(request.folder.as_deref(), clock, request.policy.min_duration);
     if let Some(folder) = &request.folder {
-        let record = RunRecord::running(&request.start, request.overrides).to_json();
-        // A full disk is told when the mail is made.
-        best_effort(replace(&folder.join(FILE), &record, Durability::Atomic));
+        record_durably(request, folder, &pulse);
     }
     let board = SharedBoard::new().map_err(|e| failed("share memory", e))?.board();
     let channel = channel().map_err(|e| failed("read standard input", e))?;
     let new_spool = |folder| SpoolWriter::new(folder, clock, request.limits, &board.spool);
     let spool = request.folder.as_deref().map(new_spool);
     let mut pump = Pump::new(vec![channel], spool, board).map_err(|e| failed("open pipes", e))?;
-    let told_by = pass(&mut pump, &signals);
+    let told_by = pass(&mut pump, (&mut pulse, clock), &signals);
     let end = match ((request.status)(), told_by) {
         (End::Unknown, Some(signal)) => End::ToldToEnd { signal },
         (end, _) => end,
@@ -81,12 +84,15 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Passed> {
         duration: clock.elapsed(),
         end,
         usage: None,
+        out_of_memory: None,
         log: log.into_iter().collect(),
     };
     let due = request.policy.wants(facts.end, facts.duration);
     if let Some(folder) = &request.folder {
         let record = RunRecord::ended(&facts, request.overrides, due).to_json();
-        best_effort(replace(&folder.join(FILE), &record, Durability::Atomic));
+        if replace(&folder.join(FILE), &record, Durability::Atomic).is_ok() && !due {
+            pulse.end();
+        }
     }
     drop(pump);
     let mailer = if due { Some(start_mailer(job, &facts)?) } else { None };
@@ -113,14 +119,41 @@ fn channel() -> io::Result<Channel> {
     Ok(Channel { origin: Origin::Merged, source: Some(source), sink, terminal: false, one_reader })
 }
 
+/// As of a command (`supervisor`): by a process of its own, that then looks after other runs. Forked
+/// twice, since nobody here waits for children.
+fn record_durably(request: &Request<'_>, folder: &Path, pulse: &Pulse) {
+    // One process is front and supervisor in one.
+    let me = nix::unistd::getpid();
+    let Ok(fork) = process::fork() else { return };
+    if let Fork::Parent(child) = fork {
+        best_effort(nix::sys::wait::waitpid(child, None));
+        return;
+    }
+    if !matches!(process::fork(), Ok(Fork::Child)) {
+        process::leave(0);
+    }
+    fds::detach_standard(&[0, 1, 2]);
+    fds::close_all_but(&[]);
+    mailer::step_aside();
+    let log = LogSource { path: folder.join("log"), holds: Holds::Both, start: 0, inode: None };
+    let underway = Underway { owner: pulse.owner(me, None), policy: request.policy, log: vec![log] };
+    let record = RunRecord::running(&request.start, request.overrides, underway).to_json();
+    // A full disk is told when the mail is made. The end may be on record before: that one stays.
+    best_effort(create_synced(&folder.join(FILE), &record));
+    pulse.sign();
+    (request.for_others)();
+    process::leave(0)
+}
+
 /// Ctrl-C is for the writer: it ends, and so does our input. Asked twice, or told to end by someone,
 /// we stop; by which signal.
-fn pass(pump: &mut Pump, signals: &SignalFd) -> Option<i32> {
+fn pass(pump: &mut Pump, (pulse, clock): (&mut Pulse, Mark), signals: &SignalFd) -> Option<i32> {
     let mut asked = 0;
     while !pump.finished() {
         let mut fds = vec![libc::pollfd { fd: signals.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
         fds.extend(pump.interests());
-        if process::poll(&mut fds, None).is_err() {
+        let next_beat = pulse.beat(clock.elapsed());
+        if process::poll(&mut fds, next_beat).is_err() {
             continue;
         }
         while let Ok(Some(info)) = signals.read_signal() {

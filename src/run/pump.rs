@@ -132,10 +132,18 @@ impl Pump {
 
     /// The log in the run's `folder`, as far as it got there.
     pub fn log_part(&self, folder: &Path, holds: Holds) -> LogPart {
-        let part =
-            LogPart { path: folder.join("log"), holds, start: 0, end: 0, spooled: true, trouble: None };
+        let part = LogPart {
+            path: folder.join("log"),
+            holds,
+            start: 0,
+            end: 0,
+            spooled: true,
+            trouble: None,
+            cut: None,
+            kept: Vec::new(),
+        };
         match &self.spool {
-            Some(spool) => LogPart { end: spool.len(), trouble: spool.trouble(), ..part },
+            Some(spool) => spool.describe(part),
             None => {
                 let taken: u64 = self.flows.iter().map(Flow::taken).sum();
                 let bytes = taken.saturating_sub(self.stuck_at);

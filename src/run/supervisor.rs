@@ -10,12 +10,14 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
 
+use super::alive::Pulse;
 use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
-use super::front::Forwarder;
+use super::forward::Forwarder;
 use super::link::{self, Message};
 use super::mailer::{self, Job, Policy, Teller};
+use super::oom;
 use super::pump::Pump;
-use super::record::{FILE, RunRecord};
+use super::record::{FILE, LogSource, RunRecord, Underway};
 use super::start::{Start, VerdictPipe, start_command};
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::config::Overrides;
@@ -55,6 +57,10 @@ pub struct Run<'a> {
     pub job: &'a mut Job<'a>,
     /// The mailer's words to the front.
     pub words: Option<OwnedFd>,
+    pub pulse: Pulse,
+    pub memory: oom::Watch,
+    /// What is left to be done for others, once this run is on record.
+    pub for_others: &'a dyn Fn(),
     pub verdict: VerdictPipe,
     /// In the front: a supervisor that was killed because it hung, and may not have ended yet. Until
     /// then the command isn't our child.
@@ -88,7 +94,7 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
         }
         Ok(Start::Running) => {
             link::tell(front.as_fd(), Message::Started);
-            keep_only(&run, &[front.as_raw_fd()]);
+            keep_only(&run, &[front.as_raw_fd(), run.pulse.fd()]);
             see_through(&mut run, &mut Role::Supervisor { front, pid })
         }
         Ok(Start::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
@@ -133,8 +139,9 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             record_durably(run);
             recorded = true;
         }
+        let (beat_in, look_in) = (run.pulse.beat(elapsed), run.memory.begin(elapsed));
         let record_in = (!recorded && end.is_none()).then(|| RECORD_AFTER.saturating_sub(elapsed));
-        let timeout = [patience(run, end), record_in, forwarders_timeout(run, role)];
+        let timeout = [patience(run, end), record_in, beat_in, look_in, forwarders_timeout(run, role)];
         let timeout = timeout.into_iter().flatten().min();
         let signal_fd = match role {
             Role::Supervisor { .. } => own_signals.as_ref().map_or(-1, AsRawFd::as_raw_fd),
@@ -267,20 +274,30 @@ fn end_of(status: i32) -> End {
     }
 }
 
-/// Syncing may take long, and must not hold the output up.
+/// Syncing may take long, and must not hold the output up: a process of its own does it, which
+/// holds nothing that a reader could wait for. It then looks after the runs that nobody lived to see
+/// the end of, which may take it longer: no run waits for that.
 fn record_durably(run: &Run<'_>) {
     let Some(folder) = &run.folder else { return };
-    in_a_process_of_its_own(|| {
+    let supervisor = nix::unistd::getpid();
+    // Without a process to spare there is no early record: the end's own follows.
+    if let Ok(Fork::Child) = process::fork() {
+        fds::detach_standard(&[0, 1, 2]);
+        let command = Pid::from_raw(run.board.board().command.load(Ordering::Acquire));
+        let owner = run.pulse.owner(supervisor, Some(command));
+        let underway = Underway { owner, policy: run.policy, log: log_sources(run) };
+        fds::close_all_but(&[]);
+        let record = RunRecord::running(&run.start, &run.overrides, underway);
         // The end may be on record before this is through: that one stays.
-        best_effort(create_synced(
-            &folder.join(FILE),
-            &RunRecord::running(&run.start, &run.overrides).to_json(),
-        ));
-    });
+        let written = create_synced(&folder.join(FILE), &record.to_json());
+        run.pulse.sign();
+        mailer::step_aside();
+        (run.for_others)();
+        process::leave(i32::from(written.is_err()))
+    }
 }
 
-/// For what may wait for the disk: in a process that holds nothing that a reader could wait for.
-/// Without a process to spare it isn't done; the mailer's record follows.
+/// For what may wait for a disk that hangs: in a process that holds nothing that a reader could wait for.
 fn in_a_process_of_its_own(work: impl FnOnce()) {
     if let Ok(Fork::Child) = process::fork() {
         fds::detach_standard(&[0, 1, 2]);
@@ -309,14 +326,19 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
         duration: run.clock.elapsed(),
         end,
         usage,
+        out_of_memory: run.memory.end(),
         log: log_parts(run),
     };
     let due = run.policy.wants(end, facts.duration);
-    let path = run.folder.as_ref().map(|folder| folder.join(FILE));
     let record = RunRecord::ended(&facts, &run.overrides, due).to_json();
-    // A full disk is told by the mailer, which has the facts in memory.
-    let keep =
-        || best_effort(path.as_ref().map(|path| replace(path, &record, Durability::Atomic)).transpose());
+    let (path, pulse) = (run.folder.as_ref().map(|folder| folder.join(FILE)), &run.pulse);
+    let keep = || {
+        // A full disk is told by the mailer, which has the facts in memory.
+        let recorded = path.as_ref().map(|path| replace(path, &record, Durability::Atomic));
+        if recorded.is_some_and(|recorded| recorded.is_ok()) && !due {
+            pulse.end();
+        }
+    };
     let hangs = run.dying.is_some();
     if !hangs {
         // If the front finds us waiting here, it goes on without us.
@@ -371,6 +393,18 @@ fn hold_on(run: &mut Run<'_>, front: Option<&OwnedFd>) {
         run.pump.turn_all(&fds, &mut |_| {});
     }
     process::leave(0)
+}
+
+/// Where the log is growing.
+fn log_sources(run: &Run<'_>) -> Vec<LogSource> {
+    let mut sources: Vec<LogSource> = run.wiring.own_files.iter().map(OwnFile::source).collect();
+    if let (Some(holds), Some(folder), Some(_)) =
+        (spool_holds(&run.pump.channels), &run.folder, &run.pump.spool)
+    {
+        sources.push(LogSource { path: folder.join("log"), holds, start: 0, inode: None });
+    }
+    sources.sort_by_key(|source| source.holds == Holds::Stderr);
+    sources
 }
 
 fn log_parts(run: &Run<'_>) -> Vec<LogPart> {

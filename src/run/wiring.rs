@@ -24,6 +24,7 @@ use std::path::PathBuf;
 
 use super::facts::{Holds, LogPart, PartTrouble};
 use super::full::{self, Full};
+use super::record::LogSource;
 use crate::spool::index::Origin;
 use crate::sys::fds::{self, Kind, Sink};
 use crate::sys::fs::open_regular;
@@ -256,6 +257,12 @@ impl OwnFile {
         self.reader.as_raw_fd()
     }
 
+    /// Where the log is growing, for who must tell without us.
+    pub fn source(&self) -> LogSource {
+        let inode = self.reader.metadata().map_or(0, |meta| meta.ino());
+        LogSource { path: self.path.clone(), holds: self.holds, start: self.start, inode: Some(inode) }
+    }
+
     /// The part of the log that it is, once the command has ended.
     pub fn part(&self) -> LogPart {
         let end = self.reader.metadata().map_or(self.start, |meta| meta.size());
@@ -268,6 +275,15 @@ impl OwnFile {
             None
         };
         let start = if end < self.start { 0 } else { self.start };
-        LogPart { path: self.path.clone(), holds: self.holds, start, end, spooled: false, trouble }
+        LogPart {
+            path: self.path.clone(),
+            holds: self.holds,
+            start,
+            end,
+            spooled: false,
+            trouble,
+            cut: None,
+            kept: Vec::new(),
+        }
     }
 }

@@ -22,7 +22,8 @@ const LINE: usize = 64 * 1024;
 /// When the log can't be read; a missing or damaged index only costs the marks of the streams.
 pub fn tail(part: &LogPart, lines: usize) -> io::Result<RawTail> {
     let file = open_regular(&part.path)?;
-    let from = part.start.max(part.end.saturating_sub(WINDOW));
+    let begin = part.cut.as_ref().map_or(part.start, |cut| cut.end);
+    let from = begin.max(part.end.saturating_sub(WINDOW));
     let bytes = read_range(&file, from, part.end)?;
     let marks = if part.spooled && part.holds != Holds::Stderr {
         marks_from(&part.path.with_file_name("index"), from).unwrap_or_default()
@@ -31,6 +32,8 @@ pub fn tail(part: &LogPart, lines: usize) -> io::Result<RawTail> {
     };
     let default = if part.holds == Holds::Stderr { Stream::Err } else { Stream::Out };
     let mut all = split(&bytes, from, &marks, default);
+    // What the disk didn't take came later than what it took.
+    all.extend(split(&part.kept, part.end, &[], default));
     let extra = all.len().saturating_sub(lines);
     let kept: Vec<_> = all.drain(extra..).collect();
     let first = kept.first().map_or(part.end, |(offset, _)| *offset);
@@ -148,7 +151,16 @@ mod tests {
     use crate::spool::writer::tests::writer;
 
     fn part(dir: &Path, end: u64) -> LogPart {
-        LogPart { path: dir.join("log"), holds: Holds::Both, start: 0, end, spooled: true, trouble: None }
+        LogPart {
+            path: dir.join("log"),
+            holds: Holds::Both,
+            start: 0,
+            end,
+            spooled: true,
+            trouble: None,
+            cut: None,
+            kept: Vec::new(),
+        }
     }
 
     #[test]
@@ -220,5 +232,16 @@ mod tests {
         std::fs::write(dir.path().join("log"), b"a\nb\n").unwrap();
         let tail = tail(&part(dir.path(), 100), 5).unwrap();
         assert_eq!(tail.lines.len(), 2);
+    }
+
+    /// Catches an excerpt without the end of the output, which the disk didn't take, and one that
+    /// shows the zeros of a hole.
+    #[test]
+    fn what_is_kept_ends_it_and_a_hole_is_no_output() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("log"), b"begin\n\0\0\0\0\0\0after\n").unwrap();
+        let part = LogPart { cut: Some(6..12), kept: b"last\n".to_vec(), ..part(dir.path(), 18) };
+        let lines: Vec<_> = tail(&part, 9).unwrap().lines.into_iter().map(|line| line.bytes).collect();
+        assert_eq!(lines, [b"after".to_vec(), b"last".to_vec()]);
     }
 }

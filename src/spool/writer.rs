@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::index::{HEADER, Origin, RECORD, Record};
 use super::room::{Limits, Room};
-use crate::run::facts::PartTrouble;
+use crate::run::facts::{LogPart, PartTrouble};
 use crate::sys::best_effort;
 use crate::sys::clock::Mark;
 use crate::sys::fs::{create_private, open_ours};
@@ -296,7 +296,7 @@ impl SpoolWriter {
     }
 
     /// The end of what is missing.
-    pub fn kept(&self) -> Vec<u8> {
+    fn kept(&self) -> Vec<u8> {
         let kept = self.note.kept.load(Acquire);
         let from = kept.saturating_sub(BUFFER as u64);
         (from..kept).map(|count| self.note.buffer()[at(count)]).collect()
@@ -321,14 +321,19 @@ impl SpoolWriter {
         self.files.iter().flat_map(|files| [files.log.as_raw_fd(), files.index.as_raw_fd()]).collect()
     }
 
-    /// What is wrong with it, if something is.
-    pub fn trouble(&self) -> Option<PartTrouble> {
+    /// The log as it is now, in a part that knows its place.
+    pub fn describe(&self, part: LogPart) -> LogPart {
+        LogPart { end: self.len, trouble: self.trouble(), cut: self.cut(), kept: self.kept(), ..part }
+    }
+
+    fn trouble(&self) -> Option<PartTrouble> {
         let (bytes, errno) = (self.note.missing.load(Acquire), self.note.errno.load(Acquire));
-        (bytes > 0).then_some(PartTrouble::Gap { bytes, errno })
+        let cut = self.cut().map(|cut| PartTrouble::Cut { bytes: cut.end - cut.start });
+        if bytes > 0 { Some(PartTrouble::Gap { bytes, errno }) } else { cut }
     }
 
     /// The range that was taken out of its middle.
-    pub fn cut(&self) -> Option<std::ops::Range<u64>> {
+    fn cut(&self) -> Option<std::ops::Range<u64>> {
         let [start, end] = [0, 1].map(|n| self.note.cut[n].load(Acquire));
         (end > start).then_some(start..end)
     }
@@ -357,4 +362,4 @@ pub fn discard(pipe: &Pipe, mut count: u64) {
 
 #[cfg(test)]
 #[path = "writer_tests.rs"]
-pub(super) mod tests;
+pub(crate) mod tests;

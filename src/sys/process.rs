@@ -280,6 +280,15 @@ pub fn wake_if_stopped(pid: Pid) {
     }
 }
 
+/// Does a signal wait there that was sent to the process (not to a thread), by /proc/PID/status?
+pub fn has_pending(pid: Pid, signal: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let set =
+        status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("ShdPnd:")?.trim(), 16).ok());
+    let bit = u32::try_from(signal - 1).ok().and_then(|n| 1u64.checked_shl(n));
+    set.zip(bit).is_some_and(|(set, bit)| set & bit != 0)
+}
+
 /// As much of a limit as the user may take: what the caller set for the command isn't meant for the
 /// notice of its end.
 pub fn raise_limits() {

@@ -10,6 +10,9 @@ use nix::unistd::Pid;
 use super::best_effort;
 use super::process::leave;
 
+/// One more than the highest number of a signal: arrays that are indexed by it.
+pub const SIGNALS: usize = 65;
+
 /// The signal state that the command must find, saved before we change ours.
 #[derive(Debug, Clone, Copy)]
 pub struct SignalState {
@@ -144,6 +147,37 @@ pub fn end_by_hangup() {
     set_mask(SigmaskHow::SIG_UNBLOCK, &raw_set([libc::SIGHUP].into_iter()));
 }
 
+/// Runs `work` with every signal blocked; a process that it makes begins that way.
+pub fn with_all_blocked<T>(work: impl FnOnce() -> T) -> T {
+    let mut before = SigSet::empty();
+    let done =
+        nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before));
+    debug_assert!(done.is_ok(), "fails only for an unknown `how`: sigprocmask(2)");
+    let result = work();
+    set_mask(SigmaskHow::SIG_SETMASK, &before);
+    result
+}
+
+/// The blocked signals that wait for us, of any number: sigpending(2).
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting(libc::sigset_t);
+
+impl Waiting {
+    pub fn now() -> Self {
+        let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+        // SAFETY: sigpending fills the set (plain data, and empty when zeroed).
+        unsafe {
+            libc::sigpending(set.as_mut_ptr());
+            Self(set.assume_init())
+        }
+    }
+
+    pub fn has(&self, signal: i32) -> bool {
+        // SAFETY: sigismember reads the set and takes any number.
+        unsafe { libc::sigismember(&raw const self.0, signal) == 1 }
+    }
+}
+
 fn set_mask(how: SigmaskHow, set: &SigSet) {
     let done = nix::sys::signal::sigprocmask(how, Some(set), None);
     debug_assert!(done.is_ok(), "fails only for an unknown `how`: sigprocmask(2)");
@@ -200,5 +234,12 @@ impl PidFd {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
         }
+    }
+
+    /// Waits up to `within` for its end: pidfd_open(2), "poll". Being interrupted counts as a wait.
+    pub fn has_ended(&self, within: std::time::Duration) -> bool {
+        use std::os::fd::AsRawFd;
+        let mut fds = [libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+        super::process::poll(&mut fds, Some(within)).is_ok() && fds[0].revents != 0
     }
 }

@@ -88,7 +88,7 @@ fn descriptors_are_those_of_the_caller() {
     }
 }
 
-/// Catches Rust's own SIGPIPE, a mask of ours that stays, SIGCHLD or SIGXFSZ changed for us.
+/// Statements 23, 24, 25. Catches Rust's own SIGPIPE, a mask of ours that stays, SIGCHLD or SIGXFSZ changed for us.
 #[test]
 fn signals_are_ignored_and_blocked_as_by_the_caller() {
     let probe = "grep -E '^(Sig(Blk|Ign|Cgt|Pnd)|ShdPnd)' /proc/self/status";

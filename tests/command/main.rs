@@ -7,9 +7,12 @@ mod support;
 
 mod environment;
 mod given;
+mod group;
+mod interrupted;
 mod killed;
 mod lifetime;
 mod output;
+mod runs;
 mod signals;
 mod status;
 mod streams;

@@ -15,8 +15,7 @@ fn exit_codes_are_mirrored() {
     }
 }
 
-/// Statement 2. Catches 128 + n in place of a death, which `wait` tells apart; timeout(1) and chronic get
-/// it wrong.
+/// Statement 2. Catches 128 + n in place of a death, which `wait` tells apart (`runitor`, `noti`).
 #[test]
 fn death_by_a_signal_is_ours_too() {
     use Signal::*;
@@ -91,34 +90,6 @@ fn a_mistake_in_the_config_stops_only_the_strict() {
     env.notify_done(["--", "echo", "ran"]).says(&says).run().assert_code(0).assert_stdout("ran\n");
 }
 
-/// Runs a program in Python that becomes us, with `args` for it.
-fn python_becomes_us(
-    env: &crate::support::env::TestEnv,
-    before: &str,
-    args: &[&str],
-) -> crate::support::env::Run {
-    let script =
-        format!("import os, signal, sys\n{before}\nos.execv(os.environ['ND'], ['nd', *sys.argv[1:]])");
-    env.python(&script, args)
-}
-
-/// Statement 4. Catches a front that survives its own signal, because whoever started us ignores or
-/// blocks it: a command may undo that for itself.
-#[test]
-fn we_die_of_a_signal_that_our_caller_ignores_or_blocks() {
-    let env = quiet();
-    let undo = "import os, signal\n\
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)\n\
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])\n\
-        os.kill(os.getpid(), signal.SIGTERM)\n";
-    for before in [
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
-        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])",
-    ] {
-        python_becomes_us(&env, before, &["--", "python3", "-c", undo]).run().assert_signal(Signal::SIGTERM);
-    }
-}
-
 /// Statement 10. Catches a lookup of our own: a file that isn't executable ends it too early, an empty
 /// entry of PATH isn't the working folder, `$0` is another one.
 #[test]
@@ -130,4 +101,80 @@ fn the_command_is_found_as_without_us() {
         $W x 1; $W b/x 2; cd b; PATH=:$PATH $W x 3; PATH=$PATH: $W ./x 4\n\
         $W sh -c 'tr \"\\0\" \" \" </proc/$$/cmdline; :'; cd ..; rm -r a b";
     crate::assert_same(script);
+}
+
+/// Statement 4. Catches a signal that can't kill us, since the caller had it ignored or blocked: then
+/// we would end with 128 + n, or hang.
+#[test]
+fn what_was_ignored_or_blocked_kills_us_all_the_same() {
+    let env = quiet();
+    let dies = "import os, signal\n\
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)\n\
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})\n\
+        os.kill(os.getpid(), signal.SIGTERM)";
+    env.write("dies.py", dies, 0o644);
+    for before in [
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})",
+    ] {
+        let script = format!(
+            "import os, signal\n{before}\nos.execv(os.environ['ND'], ['nd', '--', 'python3', 'dies.py'])"
+        );
+        env.python::<&str>(&script, []).run().assert_signal(Signal::SIGTERM);
+    }
+}
+
+/// Statement 12. Catches a lost status: where SIGCHLD is ignored, the kernel reaps by itself, and
+/// `wait` fails (std's `Command` with it).
+#[test]
+fn a_caller_that_ignores_sigchld_changes_nothing() {
+    let env = quiet();
+    for (ends, code) in [("exit 7", 7), ("exit 0", 0)] {
+        let script = "import os, signal, sys\n\
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n\
+            os.execv(os.environ['ND'], ['nd', '--', 'sh', '-c', sys.argv[1]])";
+        env.python(script, [ends]).run().assert_code(code);
+    }
+}
+
+/// Statement 13. Catches a stranger's end taken for the command's: children that the shell had before
+/// it exec'd us, one that has ended, one that ends during the run, one that outlives it.
+#[test]
+fn inherited_children_are_not_the_command() {
+    let env = quiet();
+    let _gates = [env.gate("early"), env.gate("late")];
+    let script = "sh -c 'exit 3' & \
+        { read x <early; echo >during; exit 4; } & \
+        { read x <late; } & \
+        exec $ND -- sh -c 'echo >early; until test -e during; do :; done; echo its end; echo >late; exit 7'";
+    env.shell(script).run().assert_code(7).assert_stdout("its end\n");
+}
+
+/// Statement 14. Catches a first process of a container that can't end (nobody dies by a signal there),
+/// doesn't pass signals on, or waits for orphans instead of the command.
+#[test]
+fn as_the_first_process_of_a_container() {
+    let env = quiet();
+    let inside = |job: &str| {
+        let user = if nix::unistd::geteuid().is_root() { "" } else { "--user --map-root-user" };
+        env.shell(&format!("exec unshare {user} --pid --fork --mount-proc $ND -- sh -c '{job}'"))
+    };
+    inside("exit 5").run().assert_code(5);
+    inside("kill -TERM $$").run().assert_code(128 + 15);
+    inside("kill -40 $$").run().assert_code(128 + 40);
+    inside("(sh -c \"exit 9\" &); sh -c : ; exit 6").run().assert_code(6);
+    // From outside, whose numbers mean nothing inside. (A shell's `read` may miss a trap.)
+    let waiter = "import os, signal\n\
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})\n\
+        os.write(1, b'ready\\n')\n\
+        os.write(1, b'got %d\\n' % signal.sigwait({signal.SIGTERM}))\n\
+        os._exit(8)";
+    env.write("waiter.py", waiter, 0o644);
+    let run = inside("exec python3 waiter.py").start();
+    run.wait_for_stdout(b"ready\n");
+    let children = format!("/proc/{0}/task/{0}/children", run.pid());
+    let first = std::fs::read_to_string(children).unwrap();
+    let first = nix::unistd::Pid::from_raw(first.split_whitespace().next().unwrap().parse().unwrap());
+    nix::sys::signal::kill(first, Signal::SIGTERM).unwrap();
+    run.finish().assert_code(8).assert_stdout("ready\ngot 15\n");
 }

@@ -25,10 +25,13 @@ import harness
 # Who is killed, and how often.
 TARGETS = {"front": 5, "child": 6, "group": 3, "both": 3, "mailer": 2, "nobody": 1}
 LIMIT = 60
+# After so many seconds a run is on disk (it is forced there after half a second).
+ON_RECORD = 0.8
 LINES = 30_000
 
 # Lines in a hurry, a pause, lines one by one; then the end that was asked for.
 JOB = r"""
+sleep {pause}
 seq -f 'o %.0f' 1 {half}
 i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo "e $i" >&2; [ $((i % 10)) -gt 0 ] || sleep 0.02; done
 seq -f 'o %.0f' {next} {lines}
@@ -135,8 +138,7 @@ def strike(target, front, rng):
     elif target == "child":
         if found := children(pid):
             victim = rng.choice(found)
-            # The supervisor is the first child that there is.
-            mailer = victim != min(found)
+            mailer = is_mailer(victim)
             kill(victim)
             return mailer
     elif target == "group":
@@ -146,8 +148,9 @@ def strike(target, front, rng):
             pass
     elif target == "both":
         found = children(pid)
+        mailer = any(map(is_mailer, found))
         kill(pid, *found)
-        return len(found) > 1 or not children(pid)
+        return mailer
     elif target == "mailer":
         # In a session of its own and no child of the front's: found by what it has in its environment.
         found = set(of_the_same_state(front.state)) - {pid} - set(children(pid))
@@ -155,6 +158,14 @@ def strike(target, front, rng):
             kill(rng.choice(sorted(found)))
         return bool(found)
     return False
+
+
+def is_mailer(pid):
+    """It leads a session and has no children; nor has a supervisor whose command has ended."""
+    try:
+        return os.getsid(pid) == pid and not children(pid)
+    except ProcessLookupError:
+        return False
 
 
 def of_the_same_state(state):
@@ -185,16 +196,26 @@ def one_run(number, seed, sink):
     end = "kill -TERM $$" if by_signal else f"exit {code}"
     lines = rng.choice([100, 3000, LINES])
     delay = rng.uniform(0, 0.35) if lines == LINES else rng.uniform(0, 0.2)
+    if target == "both":
+        # What is killed before its run is on record is no run to anybody: see RECORD_AFTER.
+        delay += ON_RECORD
     merged = rng.random() < 0.5
     outcome = Outcome(target=target)
     with tempfile.TemporaryDirectory(prefix="nd-kill-") as place:
         title = f"kill-{seed}-{number}-"
-        front, read = start(Path(place), title, JOB.format(half=lines // 2, next=lines // 2 + 1, lines=lines, end=end), merged, sink)
+        pause = ON_RECORD if target == "both" else 0
+        job = JOB.format(half=lines // 2, next=lines // 2 + 1, lines=lines, end=end, pause=pause)
+        front, read = start(Path(place), title, job, merged, sink)
         time.sleep(delay)
         outcome.mailer = strike(target, front, rng)
         out, err = read()
         front.wait()
         settle(front, sink, title, outcome)
+        if not list((front.state / "runs").glob("*")):
+            # Killed before there was anything, the command too.
+            if out or err or sink.of(title):
+                outcome.wrong.append("no run, and yet output or a mail")
+            return outcome
         output = Output(lines, merged)
         status = "SIGTERM" if by_signal else f"exit code {code}"
         judge(outcome, sink.of(title), output, status, streams(front.state))
@@ -289,7 +310,7 @@ def judge(outcome, mails, output, status, log):
         return
     text = mails[0].get_body(("plain",)).get_content()
     result = re.search(r"^Result +(.*)$", text, re.M).group(1)
-    outcome.interrupted = "interrupted" in result.lower()
+    outcome.interrupted = result.startswith("status unknown")
     attached = b"".join(part.get_payload(decode=True) for part in mails[0].iter_attachments())
     if attached != log[2]:
         outcome.wrong.append(f"{len(attached)} bytes are attached of a log of {len(log[2])}")

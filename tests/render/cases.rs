@@ -5,7 +5,9 @@ use std::time::Duration;
 use jiff::tz::{TimeZone, offset};
 use notify_done::report::build::{Input, build};
 use notify_done::report::model::{Carried, LogNote, Report, Stream};
-use notify_done::run::facts::{End, Holds, LogPart, Origin, PartTrouble, RunFacts, RunId, RunStart, Usage};
+use notify_done::run::facts::{
+    Death, End, Holds, LogPart, Origin, OutOfMemory, PartTrouble, RunFacts, RunId, RunStart, Usage,
+};
 use notify_done::spool::tail::{RawLine, RawTail};
 
 pub struct Case {
@@ -37,6 +39,7 @@ pub fn facts(argv: &[&str], end: End) -> RunFacts {
             system: Duration::from_secs(312),
             peak_rss: 25_769_803_776,
         }),
+        out_of_memory: None,
         log: Vec::<LogPart>::new(),
     }
 }
@@ -164,6 +167,30 @@ fn two_parts() -> Report {
     report(&facts, tails, vec![out, err])
 }
 
+/// Found afterwards; the command had lived on.
+fn interrupted() -> Report {
+    let last_output = Some("2026-11-21T04:41:12Z".parse().unwrap());
+    let end = End::Interrupted { why: Death::Killed, last_output, still_running: Some(4711) };
+    let mut facts = facts(TRAIN, end);
+    facts.usage = None;
+    let logs = vec![log("log.txt", Holds::Both, 21, Carried::Whole)];
+    report(&facts, vec![tail(Holds::Both, 0, &[(Stream::Out, "epoch 1  loss 2.3026")])], logs)
+}
+
+fn interrupted_by_a_reboot() -> Report {
+    let end = End::Interrupted { why: Death::Rebooted, last_output: None, still_running: None };
+    let mut facts = facts(TRAIN, end);
+    facts.usage = None;
+    report(&facts, Vec::new(), vec![log("log.txt", Holds::Both, 0, Carried::Empty)])
+}
+
+fn out_of_memory(end: End, kills: u64) -> Report {
+    let mut facts = facts(TRAIN, end);
+    facts.out_of_memory = Some(OutOfMemory { kills, limit: Some(4 << 30) });
+    let logs = vec![log("log.txt", Holds::Both, 21, Carried::Whole)];
+    report(&facts, vec![tail(Holds::Both, 0, &[(Stream::Out, "epoch 1  loss 2.3026")])], logs)
+}
+
 pub fn all() -> Vec<Case> {
     let case = |name, report| Case { name, report };
     vec![
@@ -178,5 +205,9 @@ pub fn all() -> Vec<Case> {
         case("no_output", no_output()),
         case("cut_log", cut_log()),
         case("two_parts", two_parts()),
+        case("interrupted", interrupted()),
+        case("rebooted", interrupted_by_a_reboot()),
+        case("out_of_memory", out_of_memory(End::Signaled { signal: 9, core_dumped: false }, 1)),
+        case("child_out_of_memory", out_of_memory(End::Exited { code: 1 }, 2)),
     ]
 }

@@ -244,8 +244,8 @@ shell.line(modes)
 shell.line("mkfifo gate")
 ours = " ".join(FULL)
 # It never asks: it runs and ends in the background.
-shell.type(f"{ours} sh -c 'echo ru''ns; read x <gate; exit 9' &\n")
-shell.expect("runs")
+shell.type(f"{ours} sh -c 'echo be''gun; read x <gate; exit 9' &\n")
+shell.expect("begun")
 shell.line("stty -a >after; cmp modes after && echo s''ame")
 assert b"same\r\n" in shell.shown, shell.shown
 shell.line("echo >gate; wait %1; echo code=$?.")

@@ -351,3 +351,42 @@ os.waitpid(terminal.pid, 0)
     assert!(listed.contains("closed") && listed.contains("SIGHUP"), "{listed}");
     assert_eq!(log(&env), b"ready\n");
 }
+
+/// Statement 15. Catches a Ctrl-C that is lost because the command isn't there yet.
+#[test]
+fn an_early_ctrl_c_ends_the_command() {
+    drive(
+        &quiet(),
+        r#"
+import random
+random.seed(seed := int(time.time()))
+for n in range(60):
+    terminal = Terminal(["sh", "-c", f"trap - INT; printf begun; exec {ND} -- sleep 60"])
+    terminal.expect("begun")
+    end = time.monotonic() + random.random() * 0.006
+    while time.monotonic() < end: pass
+    terminal.type("\x03")
+    status, _ = terminal.wait()
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGINT, (n, seed, status)
+"#,
+    );
+}
+
+/// Statement 37. Catches a hangup that is kept from the command: where we lead the session (`ssh -t host
+/// notify-done …`, `xterm -e`), the kernel tells us alone.
+#[test]
+fn the_hangup_of_a_session_that_we_lead_reaches_the_command() {
+    let env = quiet();
+    let _gate = env.gate("gate");
+    drive(
+        &env,
+        r#"
+terminal = Terminal(WRAPPED + ["sh", "-c", "trap 'echo got it >hangup; exit' HUP; echo ready; read x <gate"])
+terminal.expect("ready")
+os.close(terminal.main)
+os.close(terminal.tty)
+wait_until("the command is told", lambda: os.path.exists("hangup") and open("hangup").read() == "got it\n")
+os.waitpid(terminal.pid, 0)
+"#,
+    );
+}

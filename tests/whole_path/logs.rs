@@ -60,6 +60,25 @@ fn a_log_over_the_limit_keeps_both_ends() {
     assert!(text(&mail).contains("left out"), "{}", text(&mail));
 }
 
+/// Catches a log that takes more of the disk than it may, and one that lost its end for that.
+#[test]
+fn a_log_over_max_size_loses_its_middle_on_the_disk() {
+    use std::os::unix::fs::MetadataExt;
+    let scene = Scene::with("[log]\nmax_size = \"1 MiB\"\nreserve = 0");
+    let whole = seq(1, 400_000);
+    scene.env.write("data", &whole, 0o644);
+    scene.run(&["--", "cat", "data"], 0);
+    let mail = scene.mail();
+    let log = mail.parts.iter().find(|part| part.disposition.is_some()).unwrap().bytes();
+    assert!(log.starts_with(b"line 1\nline 2\n") && log.ends_with(b"line 399999\nline 400000\n"));
+    assert!(!log.contains(&0), "a hole is no output");
+    assert!(text(&mail).contains("beyond log.max_size"), "{}", text(&mail));
+    let run = fs::read_dir(scene.env.state().join("runs")).unwrap().next().unwrap().unwrap().path();
+    let meta = fs::metadata(run.join("log")).unwrap();
+    assert_eq!(meta.len(), whole.len() as u64, "places in the log stay what they are");
+    assert!(meta.blocks() * 512 < 1_300_000, "{} on the disk", meta.blocks() * 512);
+}
+
 /// Catches a file that we write to, cut, or attach from its beginning.
 #[test]
 fn a_file_that_stdout_goes_to_is_the_log() {

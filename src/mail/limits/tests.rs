@@ -3,7 +3,16 @@ use crate::mail::compose::{Content, compose};
 use crate::mail::testing::{Numbers, file};
 
 fn part(holds: Holds, start: u64, len: u64) -> LogPart {
-    LogPart { path: "/run/log".into(), holds, start, end: start + len, spooled: true, trouble: None }
+    LogPart {
+        path: "/run/log".into(),
+        holds,
+        start,
+        end: start + len,
+        spooled: true,
+        trouble: None,
+        cut: None,
+        kept: Vec::new(),
+    }
 }
 
 fn policy(max_message: u64) -> Policy {
@@ -142,4 +151,26 @@ fn kept(note: &LogNote) -> u64 {
         Carried::Ends { head, tail, .. } => head + tail,
         Carried::Nothing | Carried::Empty => 0,
     }
+}
+
+/// Catches an attachment that holds the zeros of a hole, or lacks what is left around it.
+#[test]
+fn a_log_without_its_middle_is_attached_around_it() {
+    let log = LogPart { cut: Some(3000..9000), ..part(Holds::Both, 0, 10_000) };
+    let policy = |most| Policy {
+        attach: Attach::Full,
+        max_attachment: Some(most),
+        max_message: 1 << 30,
+        tail_bytes: TAIL_BYTES,
+    };
+    let pieces = |most| {
+        let notes = plan(std::slice::from_ref(&log), &policy(most));
+        attachments(std::slice::from_ref(&log), &notes).remove(0).pieces
+    };
+    assert_eq!(pieces(1 << 20), [Piece::Log(0..3000), Piece::Omitted(6000), Piece::Log(9000..10_000)]);
+    assert_eq!(
+        pieces(2000 + NOTICE_MAX),
+        [Piece::Log(0..500), Piece::Omitted(8500), Piece::Log(9000..10_000)],
+        "no byte of the hole"
+    );
 }

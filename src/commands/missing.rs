@@ -1,0 +1,213 @@
+//! The notices that nobody lived to make: of runs that were cut off with every process of ours, and
+//! of those whose mailer was. Found by the next start and by `outbox flush`.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::common::Context;
+use super::{notice, words};
+use crate::config::Loaded;
+use crate::error::{Error, Kind};
+use crate::outbox::entry::EntryId;
+use crate::outbox::store::Store;
+use crate::render::i18n::Lang;
+use crate::run::alive::{self, Claim, Lookout};
+use crate::run::facts::{Death, RunFacts, RunStart};
+use crate::run::interrupted;
+use crate::run::life::Life;
+use crate::run::mailer::Teller;
+use crate::run::record::{FILE, Phase, RunRecord};
+use crate::sys::fs::{Durability, create_private, open_ours, replace};
+use crate::sys::paths::RUNS;
+use crate::sys::{clock, paths};
+
+/// Younger runs may still have a mailer at work.
+const MAILER_IS_AT_IT: Duration = Duration::from_secs(60);
+
+/// When another process is looking already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Who asked wants them made before going on.
+    Wait,
+    /// Then there is nothing to do here.
+    Leave,
+}
+
+/// What was made.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// Those that may go out at once.
+    ready: Vec<Ready>,
+    /// How many could not be kept, each of which was told.
+    pub not_kept: u32,
+}
+
+#[derive(Debug)]
+struct Ready {
+    store: Store,
+    id: EntryId,
+    loaded: Loaded,
+    lang: Lang,
+}
+
+/// Makes them and tries once to send each, by the notify.toml that its own run was given. In silence:
+/// nobody here is their reader's terminal.
+pub fn make_and_send(context: &Context) {
+    for Ready { store, id, loaded, lang } in make(&context.for_others(), Patience::Leave, &mut |_| {}).ready {
+        notice::send_first(&store, &id, &loaded.settings, (lang, &mut Teller::silent()));
+    }
+}
+
+/// Makes them, and tells of each that can't be kept, or not whole.
+pub fn make(context: &Context, patience: Patience, tell: &mut dyn FnMut(&str)) -> Made {
+    let mut made = Made::default();
+    for root in paths::existing_state_roots() {
+        make_in(context, &root, (patience, &mut *tell), &mut made);
+    }
+    made
+}
+
+fn make_in(
+    context: &Context,
+    root: &Path,
+    (patience, tell): (Patience, &mut dyn FnMut(&str)),
+    made: &mut Made,
+) {
+    let lookout = Lookout::new(&root.join(RUNS));
+    if open_runs(root, &lookout).is_empty() {
+        return;
+    }
+    let _lock = match lock(root, patience) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return,
+        Err(e) => {
+            let error = Error::new(Kind::Storage, format!("can't write to {}", root.display())).because(e);
+            tell(&notice::with_hints(&error));
+            made.not_kept += 1;
+            return;
+        }
+    };
+    for folder in open_runs(root, &lookout) {
+        let Some(Missing { facts, record, _claim }) = look_at(&folder, root, &lookout) else { continue };
+        let mut context = context.for_run(record.overrides);
+        context.root = Some(root.to_owned());
+        let loaded = context.load();
+        let lang = context.lang(&loaded.settings);
+        match notice::make(&context, &facts, &loaded, lang) {
+            Ok(notice::Made { store, held, why_less, .. }) => {
+                if let Some(error) = why_less {
+                    tell(&words::kept_with_less(&notice::with_hints(&error), lang));
+                }
+                if held.is_none() {
+                    made.ready.push(Ready { store, id: notice::entry_id(&facts), loaded, lang });
+                }
+            }
+            Err(error) => {
+                made.not_kept += 1;
+                tell(&notice::lost(&error, &facts, lang));
+            }
+        }
+    }
+}
+
+/// The folders of runs for which something may be left to be done, oldest first.
+fn open_runs(root: &Path, lookout: &Lookout) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root.join(RUNS)).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|folder| lookout.is_open(folder)).collect();
+    found.sort();
+    found
+}
+
+/// One process looks at a time, so that a flush knows what another has found. Held until it is
+/// dropped. None: another process has it, and we don't wait.
+///
+/// On a file system without locks everybody gets it: that no two make the same notice hangs on the
+/// claim.
+fn lock(root: &Path, patience: Patience) -> io::Result<Option<File>> {
+    let path = root.join("missing.lock");
+    let file = match create_private(&path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            open_ours(&path)?;
+            File::options().write(true).open(&path)?
+        }
+        made => made?,
+    };
+    let locked = match patience {
+        Patience::Wait => file.lock().map_err(TryLockError::Error),
+        Patience::Leave => file.try_lock(),
+    };
+    Ok((!matches!(locked, Err(TryLockError::WouldBlock))).then_some(file))
+}
+
+struct Missing {
+    facts: RunFacts,
+    record: RunRecord,
+    _claim: Claim,
+}
+
+/// Does this run lack its notice? Then nobody else makes it as long as the answer lives.
+fn look_at(folder: &Path, root: &Path, lookout: &Lookout) -> Option<Missing> {
+    let why = match read(folder)? {
+        record if mailer_may_be_at_it(&record) => return None,
+        RunRecord { phase: Phase::Ended(_), .. } => None,
+        RunRecord { underway, .. } => match lookout.life(folder, &underway?.owner) {
+            Life::Dead(why) => Some(why),
+            Life::Alive | Life::Unknown => return None,
+        },
+    };
+    let claim = Claim::take(folder)?;
+    // Again: it may have ended as it should between the two looks, or another has found it dead.
+    let record = read(folder)?;
+    if mailer_may_be_at_it(&record) {
+        return None;
+    }
+    let record = match (&record.phase, why) {
+        (Phase::Ended(_), _) => record,
+        (Phase::Running(start), Some(why)) => cut_off(folder, start, &record, (why, lookout))?,
+        (Phase::Running(_), None) => return None,
+    };
+    let Phase::Ended(facts) = &record.phase else { return None };
+    if !record.notice_due {
+        alive::settle(folder);
+        return None;
+    }
+    if notice::kept_before(facts).is_some() {
+        // Noted, so that nobody need look again.
+        notice::note_kept(root, facts, &record.overrides);
+        return None;
+    }
+    Some(Missing { facts: facts.clone(), record, _claim: claim })
+}
+
+/// Did it end a moment ago, and want a notice? In the future (the clock was set back) counts as now:
+/// the next look will tell.
+fn mailer_may_be_at_it(record: &RunRecord) -> bool {
+    let Phase::Ended(facts) = &record.phase else { return false };
+    let age = Duration::try_from(clock::now().duration_since(facts.ended)).unwrap_or_default();
+    record.notice_due && age < MAILER_IS_AT_IT
+}
+
+fn read(folder: &Path) -> Option<RunRecord> {
+    RunRecord::from_json(&std::fs::read(folder.join(FILE)).ok()?).ok()
+}
+
+/// Puts on record that the run was cut off, so that whoever dies from here on leaves a notice that is
+/// due, and nobody judges the run again.
+fn cut_off(
+    folder: &Path,
+    start: &RunStart,
+    record: &RunRecord,
+    (why, lookout): (Death, &Lookout),
+) -> Option<RunRecord> {
+    let underway = record.underway.as_ref()?;
+    let facts = interrupted::facts(folder, start, underway, (why, &lookout.here));
+    let due = underway.policy.wants(facts.end, facts.duration);
+    let ended =
+        RunRecord { underway: record.underway.clone(), ..RunRecord::ended(&facts, &record.overrides, due) };
+    // Where that can't be written, the next look finds it as it is.
+    replace(&folder.join(FILE), &ended.to_json(), Durability::Synced).ok()?;
+    Some(ended)
+}

@@ -1,0 +1,325 @@
+//! The signs of life that a run gives, and looking for those of others.
+//!
+//! A run's folder has a file `lock`, locked by flock(2) through one open description that front and
+//! supervisor share; nobody else has it, so it is free when both are gone, however they went. Its
+//! mtime is a sign of life for other machines, renewed once a minute; its content is the time since
+//! the start by the monotonic clock, so that the length of a dead run doesn't hang on the wall clock.
+//! The file goes when nothing is left to be done for the run: a folder without one needs no look.
+
+use std::cell::OnceCell;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use nix::sys::stat::futimens;
+use nix::sys::time::TimeSpec;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::life::{BEAT, Life, Lock, LockSeen, Owner, Place, Process, Seen, judge};
+use crate::sys::clock::Mark;
+use crate::sys::fs::{create_private, open_ours};
+use crate::sys::process::{self, Fork};
+use crate::sys::{best_effort, fds, host, ids, machine};
+
+pub const LOCK: &str = "lock";
+/// The same file while somebody makes the notice of the run, which is dead.
+const CLAIMED: &str = "claimed";
+/// Who makes a notice for longer was killed, bytes by the gigabyte included.
+const STALE_CLAIM: Duration = Duration::from_secs(10 * 60);
+
+/// The lock and the heartbeat of a run of ours.
+#[derive(Debug)]
+pub struct Pulse {
+    file: Option<File>,
+    path: PathBuf,
+    clock: Mark,
+    front: Pid,
+    heart: Heartbeat,
+}
+
+impl Pulse {
+    /// Takes the lock of `folder`; to be called in the front, before it forks. Without a folder, or
+    /// where the file can't be made, the run goes on and gives no sign of life.
+    ///
+    /// An extra sign comes at `mark`: a length that matters for whether the end is worth a mail.
+    pub fn begin(folder: Option<&Path>, clock: Mark, mark: Duration) -> Self {
+        let path = folder.map(|folder| folder.join(LOCK)).unwrap_or_default();
+        let file = folder.and_then(|_| create_private(&path).ok());
+        let first = if mark.is_zero() { BEAT } else { BEAT.min(mark) };
+        let heart = Heartbeat { next: file.as_ref().map(|_| first), mark, beater: None };
+        let file = file.filter(|file| file.try_lock().is_ok());
+        Self { file, path, clock, front: nix::unistd::getpid(), heart }
+    }
+
+    /// The lock's descriptor, for a process that closes all others; -1: there is none.
+    pub fn fd(&self) -> RawFd {
+        self.file.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    /// Gives a sign of life when one is due, `elapsed` after the start; how long until the next one.
+    /// A process of its own does it: a file server that hangs must not hold the output up.
+    pub fn beat(&mut self, elapsed: Duration) -> Option<Duration> {
+        let left = self.heart.next?.saturating_sub(elapsed);
+        if !left.is_zero() {
+            return Some(left);
+        }
+        if self.heart.is_free_at(elapsed)
+            && let Ok(fork) = process::fork()
+        {
+            match fork {
+                Fork::Parent(child) => self.heart.beater = Some(child),
+                Fork::Child => {
+                    fds::detach_standard(&[0, 1, 2]);
+                    fds::close_all_but(&[]);
+                    self.sign();
+                    process::leave(0)
+                }
+            }
+        }
+        self.heart.next.map(|next| next.saturating_sub(elapsed))
+    }
+
+    /// Notes in the file how long the run has gone on. Opens it anew: who calls this need not, and
+    /// mostly must not, hold the lock.
+    pub fn sign(&self) {
+        let options = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).to_owned();
+        let Ok(file) = options.open(&self.path) else { return };
+        let line = format!("{:020}\n", self.clock.elapsed().as_micros());
+        if file.write_all_at(line.as_bytes(), 0).is_err() {
+            // A full disk: the time of the sign, if not its content.
+            best_effort(touch(&file));
+        }
+    }
+
+    /// The run has ended, and nothing is left to be done for it.
+    pub fn end(&self) {
+        if self.file.is_some() {
+            // Else the next look finds nothing to do and removes it.
+            best_effort(std::fs::remove_file(&self.path));
+        }
+    }
+
+    /// What the run notes of itself.
+    pub fn owner(&self, supervisor: Pid, command: Option<Pid>) -> Owner {
+        Owner {
+            place: here(),
+            lock: if self.file.is_some() { Lock::Held } else { Lock::Unsupported },
+            front: noted(self.front),
+            supervisor: noted(supervisor),
+            command: command.and_then(noted),
+        }
+    }
+}
+
+/// Nothing is left to be done for the run in this folder, which another process saw end.
+pub fn settle(folder: &Path) {
+    for name in [LOCK, CLAIMED] {
+        // Gone already, or the next look finds nothing to do and removes it.
+        best_effort(std::fs::remove_file(folder.join(name)));
+    }
+}
+
+/// A dead run whose notice this process, and no other, is about to make. By rename, which succeeds for
+/// one process only on every file system. Dropped before the run is settled, it is put back.
+#[derive(Debug)]
+pub struct Claim(PathBuf);
+
+impl Claim {
+    /// None: another was quicker.
+    pub fn take(folder: &Path) -> Option<Self> {
+        let (lock, claimed) = (folder.join(LOCK), folder.join(CLAIMED));
+        // Touched before the rename: the claim must not look old from its first moment.
+        let taken =
+            File::open(&lock).and_then(|file| touch(&file)).and_then(|()| std::fs::rename(lock, claimed));
+        taken.is_ok().then(|| Self(folder.to_owned()))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Settled meanwhile, mostly: then there is nothing to put back.
+        best_effort(std::fs::rename(self.0.join(CLAIMED), self.0.join(LOCK)));
+    }
+}
+
+fn touch(file: &File) -> io::Result<()> {
+    Ok(futimens(file, &TimeSpec::UTIME_OMIT, &TimeSpec::UTIME_NOW)?)
+}
+
+/// When the next sign of life is due, since the start; None: never.
+#[derive(Debug)]
+struct Heartbeat {
+    next: Option<Duration>,
+    mark: Duration,
+    /// The process that gave, or still gives, the last one.
+    beater: Option<Pid>,
+}
+
+impl Heartbeat {
+    /// Sets the next time. False: the last one is still at it (a file server that hangs).
+    fn is_free_at(&mut self, elapsed: Duration) -> bool {
+        let regular = elapsed + BEAT;
+        self.next = Some(if elapsed < self.mark { regular.min(self.mark) } else { regular });
+        // Whoever reaps our children may have been quicker, which is an error here and fine.
+        let still = |pid| waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive);
+        !self.beater.is_some_and(still)
+    }
+}
+
+fn noted(pid: Pid) -> Option<Process> {
+    let number = u32::try_from(pid.as_raw()).ok()?;
+    Some(Process { pid: pid.as_raw(), started: machine::started(number)? })
+}
+
+/// Is this the process that was noted, and not one that got its number later?
+pub fn still_runs(process: Process) -> bool {
+    u32::try_from(process.pid).ok().and_then(machine::started) == Some(process.started)
+}
+
+pub fn here() -> Place {
+    Place {
+        boot: machine::boot_id(),
+        pid_namespace: machine::pid_namespace(),
+        machine: machine::machine_id(),
+        host: host::name(),
+    }
+}
+
+/// Looks at the runs of one folder `runs/`.
+#[derive(Debug)]
+pub struct Lookout {
+    pub here: Place,
+    runs: PathBuf,
+    /// By the clock that sets mtimes: a file server's may differ from ours.
+    now: OnceCell<Option<SystemTime>>,
+}
+
+impl Lookout {
+    pub fn new(runs: &Path) -> Self {
+        Self { here: here(), runs: runs.to_owned(), now: OnceCell::new() }
+    }
+
+    /// How it stands with the run in `folder`, by what it noted of itself. Its record must be read
+    /// (again) after this: a run may end properly at any moment.
+    pub fn life(&self, folder: &Path, owner: &Owner) -> Life {
+        let lock = lock_seen(folder);
+        let by_lock = owner.place.is_here(&self.here) && owner.lock == Lock::Held;
+        let silence =
+            if by_lock || lock == LockSeen::Taken { None } else { self.silence(&folder.join(LOCK)) };
+        judge(owner, &self.here, Seen { lock, silence })
+    }
+
+    /// May something be left to be done for this run? Not where no lock is left. A claim whose owner
+    /// seems to have been killed is given back.
+    pub fn is_open(&self, folder: &Path) -> bool {
+        let (lock, claimed) = (folder.join(LOCK), folder.join(CLAIMED));
+        lock.is_file()
+            || claimed.is_file()
+                && self.silence(&claimed).is_some_and(|silence| silence > STALE_CLAIM)
+                && std::fs::rename(claimed, lock).is_ok()
+    }
+
+    /// None: there is no file, or no clock to compare it with (a file system that can't be written).
+    fn silence(&self, file: &Path) -> Option<Duration> {
+        let last = std::fs::metadata(file).and_then(|meta| meta.modified()).ok()?;
+        let now = (*self.now.get_or_init(|| server_time(&self.runs).ok()))?;
+        // From the future: certainly not silent.
+        Some(now.duration_since(last).unwrap_or(Duration::ZERO))
+    }
+}
+
+/// Does somebody hold the lock of this run?
+pub fn lock_seen(folder: &Path) -> LockSeen {
+    let Ok(file) = open_ours(&folder.join(LOCK)) else { return LockSeen::Unknown };
+    // Shared, so that two who look don't take each other for the run.
+    match file.try_lock_shared() {
+        Ok(()) => LockSeen::Free,
+        Err(TryLockError::WouldBlock) => LockSeen::Taken,
+        Err(TryLockError::Error(_)) => LockSeen::Unknown,
+    }
+}
+
+fn server_time(runs: &Path) -> io::Result<SystemTime> {
+    let probe = runs.join(format!(".clock.{}", ids::random_hex(8)));
+    let time = create_private(&probe).and_then(|file| file.metadata()?.modified());
+    best_effort(std::fs::remove_file(&probe));
+    time
+}
+
+/// How long the run had gone on at its last sign of life; None: it gave none.
+pub fn last_sign(folder: &Path) -> Option<Duration> {
+    let read = |name| std::fs::read_to_string(folder.join(name)).ok();
+    let text = read(LOCK).or_else(|| read(CLAIMED))?;
+    text.trim().parse().ok().map(Duration::from_micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches: two lookers that take each other for the run, a lock that dies with the process that
+    /// took it while another still has it, one that outlives both.
+    #[test]
+    fn the_lock_is_taken_as_long_as_one_of_them_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(lock_seen(dir.path()), LockSeen::Unknown);
+        let pulse = Pulse::begin(Some(dir.path()), Mark::now(), Duration::ZERO);
+        let second = fds::borrow(pulse.fd()).try_clone_to_owned().unwrap();
+        assert_eq!(lock_seen(dir.path()), LockSeen::Taken);
+        // As a process that ends: it closes, and unlocks nothing.
+        drop(pulse);
+        assert_eq!(lock_seen(dir.path()), LockSeen::Taken);
+        drop(second);
+        let look = File::open(dir.path().join(LOCK)).unwrap();
+        look.try_lock_shared().unwrap();
+        assert_eq!(lock_seen(dir.path()), LockSeen::Free);
+    }
+
+    /// Catches: a beat that waits for the regular one while a length that decides passes by.
+    #[test]
+    fn beats_come_each_minute_and_at_the_length_that_decides() {
+        let seconds = Duration::from_secs;
+        let mut heart = Heartbeat { next: Some(BEAT), mark: seconds(90), beater: None };
+        for (at, next) in [(60, 90), (90, 150), (151, 211)] {
+            assert!(heart.is_free_at(seconds(at)));
+            assert_eq!(heart.next, Some(seconds(next)));
+        }
+    }
+
+    /// Catches: a claim that two get, one that is lost with who had it, one taken from who is at it.
+    #[test]
+    fn one_of_many_gets_the_claim() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("run");
+        std::fs::create_dir(&folder).unwrap();
+        let open = || Lookout::new(dir.path()).is_open(&folder);
+        assert!(!open());
+        drop(Pulse::begin(Some(&folder), Mark::now(), Duration::ZERO));
+        assert!(open());
+        let claim = Claim::take(&folder).unwrap();
+        assert!(Claim::take(&folder).is_none() && !open());
+        let aged = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let claimed = folder.join(CLAIMED);
+        File::options().write(true).open(&claimed).unwrap().set_modified(aged).unwrap();
+        assert!(open(), "its owner was killed");
+        let second = Claim::take(&folder).unwrap();
+        settle(&folder);
+        drop((claim, second));
+        assert!(!open(), "settled is settled");
+    }
+
+    #[test]
+    fn a_sign_tells_for_how_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let pulse = Pulse::begin(Some(dir.path()), Mark::now(), Duration::ZERO);
+        assert_eq!(last_sign(dir.path()), None);
+        pulse.sign();
+        let first = last_sign(dir.path()).unwrap();
+        pulse.sign();
+        assert!(first < last_sign(dir.path()).unwrap());
+    }
+}

@@ -1,0 +1,130 @@
+//! The end of a run that nobody lived to see, put together from what it left behind.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::alive::{last_sign, still_runs};
+use super::facts::{Death, End, LogPart, RunFacts, RunStart};
+use super::life::Place;
+use super::record::{LogSource, Underway};
+use crate::spool::index::{HEADER, RECORD, Record};
+use crate::sys::fs::open_regular;
+
+/// What is known of the run in `folder`. Its length is told by the monotonic clock: the last stamp
+/// of its output or its last sign of life, whichever is later.
+pub fn facts(folder: &Path, start: &RunStart, underway: &Underway, (why, here): (Death, &Place)) -> RunFacts {
+    let stamp = last_stamp(&folder.join("index")).ok().flatten();
+    let duration = stamp.max(last_sign(folder)).unwrap_or_default();
+    let owner = &underway.owner;
+    let still_running = owner
+        .command
+        .filter(|command| owner.place.is_here(here) && still_runs(*command))
+        .map(|command| command.pid);
+    let spooled = stamp.and_then(|stamp| start.started.checked_add(stamp).ok());
+    let last_output = underway.log.iter().filter_map(|source| last_written(source, start)).max();
+    RunFacts {
+        start: start.clone(),
+        ended: start.started.checked_add(duration).unwrap_or(start.started),
+        duration,
+        end: End::Interrupted { why, last_output: spooled.max(last_output), still_running },
+        usage: None,
+        out_of_memory: None,
+        log: log_so_far(folder, &underway.log),
+    }
+}
+
+/// The parts of the log as they are now, of a run that is under way or was cut off.
+pub fn log_so_far(folder: &Path, sources: &[LogSource]) -> Vec<LogPart> {
+    let part = |source: &LogSource| {
+        // Our own lies where the folder does, even if the user has moved that.
+        let ours = LogSource { path: folder.join("log"), ..source.clone() };
+        let source = if source.inode.is_none() { &ours } else { source };
+        let found = open_regular(&source.path).and_then(|file| file.metadata());
+        let found = found.ok().map(|meta| (meta.ino(), meta.len()));
+        // Our spool is made with its first byte, and its index with it.
+        let nothing_yet = || (source.inode.is_none() && !folder.join("index").exists()).then_some((0, 0));
+        source.part(found.or_else(nothing_yet))
+    };
+    sources.iter().map(part).collect()
+}
+
+/// When the command last wrote to a file of the user's, as far as the file tells.
+fn last_written(source: &LogSource, start: &RunStart) -> Option<Timestamp> {
+    source.inode?;
+    let meta = open_regular(&source.path).and_then(|file| file.metadata()).ok()?;
+    let at = Timestamp::try_from(meta.modified().ok()?).ok()?;
+    (Some(meta.ino()) == source.inode && meta.len() > source.start && at > start.started).then_some(at)
+}
+
+/// The last time stamp of an index.
+fn last_stamp(index: &Path) -> io::Result<Option<Duration>> {
+    let file = File::open(index)?;
+    let whole = file.metadata()?.len().saturating_sub(HEADER.len() as u64) / RECORD as u64;
+    let Some(last) = whole.checked_sub(1) else { return Ok(None) };
+    let mut bytes = [0; RECORD];
+    file.read_exact_at(&mut bytes, HEADER.len() as u64 + last * RECORD as u64)?;
+    Ok(Record::decode(bytes).map(|record| Duration::from_micros(record.micros)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::facts::{Holds, PartTrouble};
+    use crate::spool::index::Origin;
+    use crate::spool::writer::tests::writer;
+
+    /// Catches: a log that is taken for the whole file, or for one that has its name now.
+    #[test]
+    fn a_file_of_the_users_is_the_log_from_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        std::fs::write(&path, b"old\nnew\n").unwrap();
+        let inode = std::fs::metadata(&path).unwrap().ino();
+        let source = LogSource { path: path.clone(), holds: Holds::Stdout, start: 4, inode: Some(inode) };
+        let part = |source: &LogSource| {
+            let part = log_so_far(dir.path(), std::slice::from_ref(source)).remove(0);
+            (part.start, part.end, part.trouble)
+        };
+        assert_eq!(part(&source), (4, 8, None));
+        let other = LogSource { inode: Some(inode + 1), ..source.clone() };
+        assert_eq!(part(&other), (4, 4, Some(PartTrouble::Replaced)));
+        std::fs::write(&path, b"x\n").unwrap();
+        assert_eq!(part(&source), (0, 2, Some(PartTrouble::Truncated)));
+    }
+
+    /// Catches: a run without output whose log is told to be gone, and one whose log is gone for one
+    /// without output.
+    #[test]
+    fn a_spool_that_was_never_made_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = LogSource { path: dir.path().join("log"), holds: Holds::Both, start: 0, inode: None };
+        let log = || {
+            let part = log_so_far(dir.path(), std::slice::from_ref(&ours)).remove(0);
+            (part.end, part.trouble)
+        };
+        assert_eq!(log(), (0, None));
+        writer(dir.path()).append(Origin::Merged, b"abc");
+        assert_eq!(log(), (3, None));
+        std::fs::remove_file(dir.path().join("log")).unwrap();
+        assert_eq!(log(), (0, Some(PartTrouble::Replaced)));
+    }
+
+    /// Catches: a torn record at the end of the index that hides the last whole one.
+    #[test]
+    fn the_last_whole_stamp_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let index = dir.path().join("index");
+        let mut spool = writer(dir.path());
+        spool.append(Origin::Stdout, b"a");
+        spool.append(Origin::Stderr, b"b");
+        let whole = std::fs::read(&index).unwrap();
+        let last = Record::decode(whole[whole.len() - RECORD..].try_into().unwrap()).unwrap().micros;
+        std::fs::write(&index, [&whole[..], &[1, 2, 3]].concat()).unwrap();
+        assert_eq!(last_stamp(&index).unwrap(), Some(Duration::from_micros(last)));
+    }
+}
