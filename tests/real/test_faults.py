@@ -83,7 +83,9 @@ class FaultsTest(unittest.TestCase):
             out = done.stdout or OUT
         self.assertTrue(out == OUT, f"{len(out)} bytes")
         self.assertEqual(done.stderr, b"err\n")
-        self.assertTrue(self.log()[0].replace(b"err\n", b"") == OUT, "the log")
+        log = self.log()[0]
+        at = len(os.path.commonprefix([log.replace(b"err\n", b""), OUT]))
+        self.assertTrue(log.replace(b"err\n", b"") == OUT, f"the log: {len(log)} bytes, {log[at - 40 : at + 40]} at {at}")
         self.assertNotIn("missing", text)
 
     def test_a_disk_that_refuses(self):
