@@ -331,6 +331,25 @@ impl Flow {
         c.copied.store(get(&c.taken), Release);
     }
 
+    /// What a reader hasn't taken goes to the log now, and stays where it is for the reader. What lies
+    /// in a pseudo-terminal can't be copied, and is missing from the log.
+    pub fn record_ahead(&self, channel: &Channel, spool: &mut Option<SpoolWriter>) {
+        let c = self.counts;
+        let Some(spool) = spool else { return };
+        let mut record = |from: &dyn Fn() -> io::Result<usize>, known: u64| {
+            let count = from().unwrap_or(0) as u64;
+            crate::spool::writer::discard(&self.copy, known.min(count));
+            if count > known {
+                spool.take(self.origin, &self.copy, count - known);
+            }
+        };
+        let known = if self.way() == Way::Spliced { get(&c.copied) - get(&c.delivered) } else { 0 };
+        record(&|| self.held.copy_to(&self.copy), known);
+        if let Some(source) = &channel.source {
+            record(&|| self.copy.copy_of(source.as_fd()), 0);
+        }
+    }
+
     /// Marks the call that is made: should we be killed before its result is counted, whoever goes on
     /// finds the count in the pipes ([`Flow::settle`]). The mark stays: settling twice is harmless.
     fn during<T>(&self, step: Step, call: impl FnOnce() -> T) -> T {

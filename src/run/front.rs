@@ -168,7 +168,7 @@ fn watch(
             .map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 })
             .chain(forwarder.interests())
             .collect::<Vec<_>>();
-        let timeout = forwarder.timeout().into_iter().chain(run.pump.spool.as_ref().map(|_| LOOK)).min();
+        let timeout = forwarder.timeout().into_iter().chain(run.folder.as_ref().map(|_| LOOK)).min();
         if process::poll(&mut fds, timeout).is_err() {
             continue;
         }
@@ -194,7 +194,12 @@ fn watch(
                 wait_for(supervisor);
                 return Err(setup("start the command", &io::Error::from_raw_os_error(errno)));
             }
-            Ok(Some(Message::Started)) => forwarder.know(run.board.board().command.load(Ordering::Acquire)),
+            Ok(Some(Message::Started)) => {
+                forwarder.know(run.board.board().command.load(Ordering::Acquire));
+                // The command's now: a lock, a pipe that it lets go of must be free.
+                fds::detach_standard(&[0]);
+                fds::close_inherited();
+            }
             Ok(Some(Message::Stopped { .. })) => forwarder.command_stopped(),
             Ok(Some(Message::Continued)) => forwarder.command_continued(),
             Ok(Some(Message::ReaderGone { channel })) => {

@@ -20,6 +20,8 @@ pub struct Pump {
     pub channels: Vec<Channel>,
     flows: Vec<Flow>,
     pub spool: Option<SpoolWriter>,
+    /// Bytes in the log when its disk hung.
+    stuck_at: u64,
     pace: Pace,
 }
 
@@ -32,7 +34,7 @@ impl Pump {
         board: &'static Board,
     ) -> io::Result<Self> {
         let flows = channels.iter().zip(&board.streams).map(|(channel, counts)| Flow::new(channel, counts));
-        Ok(Self { flows: flows.collect::<io::Result<_>>()?, channels, spool, pace: Pace::new() })
+        Ok(Self { flows: flows.collect::<io::Result<_>>()?, channels, spool, stuck_at: 0, pace: Pace::new() })
     }
 
     /// Its descriptors, for a process that closes all others.
@@ -94,8 +96,10 @@ impl Pump {
     /// # Errors
     /// When what lies between can't be found out.
     pub fn take_over(&mut self, log: Log) -> io::Result<()> {
-        if log == Log::Stuck {
-            self.spool = None;
+        if log == Log::Stuck
+            && let Some(spool) = self.spool.take()
+        {
+            self.stuck_at = spool.on_disk();
         }
         for flow in &mut self.flows {
             flow.settle(log)?;
@@ -105,6 +109,18 @@ impl Pump {
         }
         self.flows.iter().for_each(|flow| flow.catch_up(&mut self.spool));
         Ok(())
+    }
+
+    /// How long nothing has moved.
+    pub fn idle(&self) -> Duration {
+        Mark::now().since(self.pace.last)
+    }
+
+    /// The end of the run, though a reader hasn't taken all: what it lacks is for the log.
+    pub fn record_ahead(&mut self) {
+        for (flow, channel) in self.flows.iter().zip(&self.channels).filter(|(flow, _)| flow.undelivered()) {
+            flow.record_ahead(channel, &mut self.spool);
+        }
     }
 
     /// The end of the run: a last try to get the whole log onto the disk.
@@ -128,10 +144,11 @@ impl Pump {
         };
         match &self.spool {
             Some(spool) => spool.describe(part),
-            // The disk hangs: nobody should try to read it.
             None => {
-                let bytes = self.flows.iter().map(Flow::taken).sum();
-                LogPart { trouble: Some(PartTrouble::Gap { bytes, errno: libc::ETIMEDOUT }), ..part }
+                let taken: u64 = self.flows.iter().map(Flow::taken).sum();
+                let bytes = taken.saturating_sub(self.stuck_at);
+                let trouble = (bytes > 0).then_some(PartTrouble::Gap { bytes, errno: libc::ETIMEDOUT });
+                LogPart { end: self.stuck_at, trouble, ..part }
             }
         }
     }

@@ -14,7 +14,7 @@ use super::alive::Pulse;
 use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
 use super::forward::Forwarder;
 use super::link::{self, Message};
-use super::mailer::{self, Job, Policy};
+use super::mailer::{self, Job, Policy, Teller};
 use super::oom;
 use super::pump::Pump;
 use super::record::{FILE, LogSource, RunRecord, Underway};
@@ -34,6 +34,10 @@ const RECORD_AFTER: Duration = Duration::from_millis(500);
 /// A pseudo-terminal hands its bytes on through a kernel worker, so "nothing there" is believed
 /// only after this long.
 const TERMINAL_SETTLES: Duration = Duration::from_millis(20);
+
+/// How long a reader that takes nothing may hold up the end of a command that was killed. Without us it
+/// wouldn't at all: `terminate(); wait()` with a full pipe returns.
+const READER_HOLDS_UP: Duration = Duration::from_secs(1);
 
 /// How often a command that isn't our child is looked at.
 const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
@@ -137,8 +141,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
         }
         let (beat_in, look_in) = (run.pulse.beat(elapsed), run.memory.begin(elapsed));
         let record_in = (!recorded && end.is_none()).then(|| RECORD_AFTER.saturating_sub(elapsed));
-        let timeout =
-            [patience(run, end.is_some()), record_in, beat_in, look_in, forwarders_timeout(run, role)];
+        let timeout = [patience(run, end), record_in, beat_in, look_in, forwarders_timeout(run, role)];
         let timeout = timeout.into_iter().flatten().min();
         let signal_fd = match role {
             Role::Supervisor { .. } => own_signals.as_ref().map_or(-1, AsRawFd::as_raw_fd),
@@ -166,7 +169,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
         if let Some(end) = end
             && !moved
             && fds[0].revents == 0
-            && run.pump.all_delivered()
+            && (run.pump.all_delivered() || patience(run, Some(end)) == Some(Duration::ZERO))
         {
             return end;
         }
@@ -174,9 +177,11 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
 }
 
 /// Once the command has ended: how long its last bytes may still be on their way.
-fn patience(run: &Run<'_>, ended: bool) -> Option<Duration> {
-    if !ended || !run.pump.all_delivered() {
-        None
+fn patience(run: &Run<'_>, ended: Option<(End, Option<Usage>)>) -> Option<Duration> {
+    let (end, _) = ended?;
+    if !run.pump.all_delivered() {
+        let killed = matches!(end, End::Signaled { .. });
+        killed.then(|| READER_HOLDS_UP.saturating_sub(run.pump.idle()))
     } else if run.pump.has_open_terminal() {
         Some(TERMINAL_SETTLES)
     } else {
@@ -292,6 +297,16 @@ fn record_durably(run: &Run<'_>) {
     }
 }
 
+/// For what may wait for a disk that hangs: in a process that holds nothing that a reader could wait for.
+fn in_a_process_of_its_own(work: impl FnOnce()) {
+    if let Ok(Fork::Child) = process::fork() {
+        fds::detach_standard(&[0, 1, 2]);
+        fds::close_all_but(&[]);
+        work();
+        process::leave(0)
+    }
+}
+
 /// What became of the mail.
 #[derive(Debug, PartialEq)]
 pub enum Mailing {
@@ -303,6 +318,7 @@ pub enum Mailing {
 
 /// The end of the run: facts on record, the mailer and, where needed, the holder forked.
 pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Option<&OwnedFd>) -> Mailing {
+    run.pump.record_ahead();
     run.pump.finish();
     let facts = RunFacts {
         start: run.start.clone(),
@@ -314,20 +330,38 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
         log: log_parts(run),
     };
     let due = run.policy.wants(end, facts.duration);
-    if let Some(folder) = &run.folder {
-        let record = RunRecord::ended(&facts, &run.overrides, due).to_json();
+    let record = RunRecord::ended(&facts, &run.overrides, due).to_json();
+    let (path, pulse) = (run.folder.as_ref().map(|folder| folder.join(FILE)), &run.pulse);
+    let keep = || {
         // A full disk is told by the mailer, which has the facts in memory.
-        let recorded = replace(&folder.join(FILE), &record, Durability::Atomic);
-        if recorded.is_ok() && !due {
-            run.pulse.end();
+        let recorded = path.as_ref().map(|path| replace(path, &record, Durability::Atomic));
+        if recorded.is_some_and(|recorded| recorded.is_ok()) && !due {
+            pulse.end();
         }
+    };
+    let hangs = run.dying.is_some();
+    if !hangs {
+        // If the front finds us waiting here, it goes on without us.
+        let note = &run.board.board().spool;
+        note.wait_from(run.clock.elapsed());
+        keep();
+        note.answered();
+    } else if !due {
+        in_a_process_of_its_own(keep);
     }
     let mut mailing = Mailing::NotDue;
     if due && let Some(words) = &run.words {
+        // A disk that hangs is waited for by the mailer, never by the front.
+        let mut job = |facts: &RunFacts, teller: &mut Teller| {
+            if hangs {
+                keep();
+            }
+            (run.job)(facts, teller);
+        };
         // Noted before the fork: whoever takes our place forks no second one. If this one never
         // came to be, its words end without a `Done`, and the front makes the notice itself.
         let claimed = run.board.board().mailing.swap(true, Ordering::AcqRel);
-        mailing = match if claimed { Ok(()) } else { mailer::fork_mailer(run.job, &facts, words) } {
+        mailing = match if claimed { Ok(()) } else { mailer::fork_mailer(&mut job, &facts, words) } {
             Ok(()) => Mailing::Forked,
             Err(_) => Mailing::Here(Box::new(facts)),
         };

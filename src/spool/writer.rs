@@ -162,14 +162,13 @@ impl SpoolWriter {
         if self.refused_at.is_some_and(|since| now < since + RETRY) {
             return;
         }
-        let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1) + 1;
-        self.note.waiting_since.store(millis, Release);
+        self.note.wait_from(now);
         let written = self.ask_room(more).and_then(|()| self.go_on_after_gap(now)).and_then(|()| write(self));
         match written {
             Ok(()) => self.cut_middle(),
             Err(error) => self.refused(&error, now),
         }
-        self.note.waiting_since.store(0, Release);
+        self.note.answered();
     }
 
     fn ask_room(&mut self, more: u64) -> io::Result<()> {
@@ -306,6 +305,11 @@ impl SpoolWriter {
     /// Bytes in the log.
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Bytes in the log, whoever of us wrote them.
+    pub fn on_disk(&self) -> u64 {
+        self.note.len.load(Acquire)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -294,9 +294,9 @@ pub fn install(fd: RawFd, target: RawFd) {
     }
 }
 
-/// In the forked command: closes what the caller had closed.
+/// Closes one of the caller's.
 pub fn close(fd: RawFd) {
-    // SAFETY: only called for 0 to 2 in a process that is about to exec.
+    // SAFETY: only called for numbers that came over an exec: no owner object exists for those.
     unsafe { libc::close(fd) };
 }
 
@@ -313,6 +313,20 @@ pub fn close_all_but(keep: &[i32]) {
             close_range(from, fd - 1);
         }
         from = fd.saturating_add(1);
+    }
+}
+
+/// Closes what we were given at exec, from 3 on. All that we open ourselves closes on exec, what came
+/// over one doesn't.
+pub fn close_inherited() {
+    let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")
+        .map(|dir| dir.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect())
+        .unwrap_or_default();
+    for fd in open.into_iter().filter(|&fd| fd > 2) {
+        let flags = nix::fcntl::fcntl(borrow(fd), FcntlArg::F_GETFD).unwrap_or(libc::FD_CLOEXEC);
+        if flags & libc::FD_CLOEXEC == 0 {
+            close(fd);
+        }
     }
 }
 

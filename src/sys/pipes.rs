@@ -45,12 +45,20 @@ impl Pipe {
     /// # Errors
     /// `WouldBlock` when there is nothing now; `InvalidInput` where the kernel can't splice from it.
     pub fn fill(&self, source: BorrowedFd<'_>) -> io::Result<usize> {
-        Ok(splice(source, None, &self.write, None, ALL, SpliceFFlags::SPLICE_F_NONBLOCK)?)
+        again(|| splice(source, None, &self.write, None, ALL, SpliceFFlags::SPLICE_F_NONBLOCK))
     }
 
     /// Copies its content to `other`, as far as there is room, and keeps it.
     pub fn copy_to(&self, other: &Pipe) -> io::Result<usize> {
-        Ok(tee(&self.read, &other.write, ALL, SpliceFFlags::SPLICE_F_NONBLOCK)?)
+        again(|| tee(&self.read, &other.write, ALL, SpliceFFlags::SPLICE_F_NONBLOCK))
+    }
+
+    /// Takes a copy of what lies in another pipe.
+    ///
+    /// # Errors
+    /// `InvalidInput` where that is no pipe.
+    pub fn copy_of(&self, source: BorrowedFd<'_>) -> io::Result<usize> {
+        again(|| tee(source, &self.write, ALL, SpliceFFlags::SPLICE_F_NONBLOCK))
     }
 
     /// Gives up to `count` bytes away to a pipe.
@@ -58,11 +66,22 @@ impl Pipe {
     /// # Errors
     /// `WouldBlock` when it is full; `BrokenPipe` when nobody reads it.
     pub fn drain(&self, sink: BorrowedFd<'_>, count: usize) -> io::Result<usize> {
-        Ok(splice(&self.read, None, sink, None, count, SpliceFFlags::SPLICE_F_NONBLOCK)?)
+        again(|| splice(&self.read, None, sink, None, count, SpliceFFlags::SPLICE_F_NONBLOCK))
     }
 
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        Ok(nix::unistd::read(&self.read, into)?)
+        again(|| nix::unistd::read(&self.read, into))
+    }
+}
+
+/// Repeats a call that a signal interrupted: "nothing there" would be taken for the end of a command's
+/// output.
+fn again(mut call: impl FnMut() -> nix::Result<usize>) -> io::Result<usize> {
+    loop {
+        match call() {
+            Err(nix::errno::Errno::EINTR) => {}
+            other => return Ok(other?),
+        }
     }
 }
 

@@ -140,6 +140,17 @@ impl Transit {
 }
 
 impl SpoolNote {
+    /// The disk is asked something, `now` after the start of the run.
+    pub fn wait_from(&self, now: Duration) {
+        let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX - 1) + 1;
+        self.waiting_since.store(millis, Ordering::Release);
+    }
+
+    /// It has answered.
+    pub fn answered(&self) {
+        self.waiting_since.store(0, Ordering::Release);
+    }
+
     /// Where the end of what is missing is kept; the same rule as for [`Transit::buffer`].
     #[expect(clippy::mut_from_ref, reason = "one pumping process at a time, one thread each")]
     pub fn buffer(&self) -> &mut [u8; BUFFER] {

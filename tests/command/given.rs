@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::{assert_same, bare_and_wrapped, quiet};
 
-/// Catches arguments that pass through text, a shell, or our own parser.
+/// Statements 8, 9. Catches arguments that pass through text, a shell, or our own parser.
 #[test]
 fn arguments_arrive_byte_for_byte() {
     let strange: [&[u8]; 9] =
@@ -20,7 +20,7 @@ fn arguments_arrive_byte_for_byte() {
     quiet().notify_done(args).run().assert_code(0).assert_stdout(expected);
 }
 
-/// Catches a variable of ours too many, one lost, another order, and a value that isn't UTF-8.
+/// Statements 9, 43. Catches a variable of ours too many, one lost, another order, and a value that isn't UTF-8.
 #[test]
 fn the_environment_is_the_callers_and_one_variable() {
     let env = quiet().var("NOT_TEXT", OsStr::from_bytes(b"\xff=\xfe\n")).var("EMPTY", "");
@@ -33,11 +33,17 @@ fn the_environment_is_the_callers_and_one_variable() {
     assert!(ours.len() == 1 && env.state().join("runs").join(&*run).is_dir(), "{run}");
 }
 
+/// Statements 39 to 42. Catches a limit that we raise for ourselves, a niceness or a processor of ours.
 #[test]
 fn place_limits_and_priority_are_the_callers() {
-    assert_same(
-        "mkdir -p a && cd a && umask 027 && ulimit -n 77 && nice -n 3 $W sh -c 'pwd -P; umask; ulimit -n; nice'",
-    );
+    let show = "pwd -P; umask; nice; cat /proc/self/limits /proc/self/oom_score_adj; grep Cpus_allowed: /proc/self/status";
+    let narrow = "import os, sys\n\
+        os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])\n\
+        open('/proc/self/oom_score_adj', 'w').write('321')\n\
+        os.execvp(sys.argv[1], sys.argv[1:])";
+    assert_same(&format!(
+        "mkdir -p a && cd a && umask 027 && ulimit -n 77 && ulimit -c 0 && ulimit -f 100000 && nice -n 3 python3 -c \"{narrow}\" $W sh -c '{show}'"
+    ));
 }
 
 /// Catches a session or a process group of the command's own: then Ctrl-C, `fg` and the shell's
@@ -58,7 +64,7 @@ def name(fd):\n\
 \x20   except OSError: return None\n\
 os.write(5, repr([(fd, name(fd) if fd > 2 else bool(name(fd))) for fd in range(64) if name(fd)]).encode())\n";
 
-/// Catches a descriptor of ours that leaks into the command, one of the caller's that doesn't
+/// Statements 44, 45, 47. Catches a descriptor of ours that leaks into the command, one of the caller's that doesn't
 /// arrive, and a closed 0, 1 or 2 that isn't closed any more, in all eight combinations.
 #[test]
 fn descriptors_are_those_of_the_caller() {
@@ -96,7 +102,7 @@ fn signals_are_ignored_and_blocked_as_by_the_caller() {
     assert_same(&format!("exec python3 -c '{blocked}' $W {probe}"));
 }
 
-/// Catches reading ahead of the command.
+/// Statements 53, 54. Catches reading ahead of the command, as ssh(1) does in such a loop.
 #[test]
 fn stdin_is_left_to_the_command() {
     let env = quiet();

@@ -118,7 +118,7 @@ fn signals_still_reach_the_command_when_the_supervisor_is_gone() {
     assert!(text.contains("killed by SIGTERM"), "{text}");
 }
 
-/// Catches: a notice that dies with its mailer. The front is still there and starts another.
+/// Statement 85. Catches: a notice that dies with its mailer. The front is still there and starts another.
 #[test]
 fn the_mailer_killed() {
     use crate::support::smtp::{Action, Stage};
@@ -179,7 +179,7 @@ pub fn only_entry(folder: &std::path::Path) -> std::path::PathBuf {
 }
 
 /// What the scripts below share: the processes of a run, and waiting for one's state.
-const PROCESSES: &str = r#"
+pub const PROCESSES: &str = r#"
 import os, random, subprocess, sys, time
 ND = os.environ["ND"]
 def kids(pid):

@@ -5,14 +5,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod environment;
 mod given;
 mod group;
 mod interrupted;
 mod killed;
+mod lifetime;
 mod output;
 mod runs;
 mod signals;
 mod status;
+mod streams;
 
 use support::env::TestEnv;
 

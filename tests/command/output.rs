@@ -7,7 +7,7 @@ use crate::support::wait::wait_until;
 use crate::{assert_same, quiet};
 use std::time::Duration;
 
-/// Catches two pipes where the caller has one description: the order of the writes would be lost.
+/// Statement 61. Catches two pipes where the caller has one description: the order of the writes would be lost.
 #[test]
 fn alternating_writes_on_one_description_stay_in_order() {
     let writes = "import os\nfor n in range(5000): os.write(1 + n % 2, b'%d\\n' % n)";
@@ -21,7 +21,8 @@ fn a_hundred_megabytes_arrive_intact() {
     assert_same("$W sh -c 'yes 0123456789abcdef | head -c 100000000' | sha256sum");
 }
 
-/// Catches a command that hears of its reader's end late or never.
+/// Statement 58. Catches a command that hears of its reader's end late or never; script(1) and unbuffer
+/// hang here.
 #[test]
 fn a_reader_that_goes_ends_the_command_as_without_us() {
     assert_same("{ $W yes; echo $? >st; } | head -n1; cat st");
@@ -31,7 +32,7 @@ fn a_reader_that_goes_ends_the_command_as_without_us() {
     );
 }
 
-/// Catches waiting for the end of the pipe where only the command's end counts, and output that
+/// Statements 76, 77. Catches waiting for the end of the pipe where only the command's end counts, and output that
 /// is lost when we have ended.
 #[test]
 fn a_grandchild_holds_nothing_up_and_still_is_heard() {
@@ -41,7 +42,7 @@ fn a_grandchild_holds_nothing_up_and_still_is_heard() {
     env.shell(script).run().assert_code(0).assert_stdout("now\nended 0\nlater\n");
 }
 
-/// Catches a mailer or a waiting front that holds the caller's standard output: `| cat` would
+/// Statement 80. Catches a mailer or a waiting front that holds the caller's standard output: `| cat` would
 /// hang for as long as the mail does.
 #[test]
 fn a_reader_sees_the_end_though_the_mail_hangs() {
@@ -59,7 +60,7 @@ fn a_reader_sees_the_end_though_the_mail_hangs() {
     done.assert_stdout("x\n");
 }
 
-/// Catches a buffer without bounds: a command whose reader is slow must be held back.
+/// Statement 64. Catches a buffer without bounds: a command whose reader is slow must be held back.
 #[test]
 fn a_slow_reader_holds_the_command_back() {
     let env = quiet();

@@ -6,10 +6,11 @@ use nix::sys::signal::Signal;
 
 use crate::quiet;
 
+/// Statement 1. Catches a code that means something to us (125 to 127, 128 + n) turned into another.
 #[test]
 fn exit_codes_are_mirrored() {
     let env = quiet();
-    for code in [0, 1, 2, 3, 42, 125, 126, 127, 128, 130, 137, 254, 255] {
+    for code in 0..=255 {
         env.notify_done(["--", "sh", "-c", &format!("exit {code}")]).run().assert_code(code);
     }
 }
@@ -41,6 +42,8 @@ fn we_leave_no_core() {
     assert!(!done.status.core_dumped());
 }
 
+/// Statements 5, 6, 7, 11. Catches one failure taken for another, and words of ours in the log of what
+/// never ran.
 #[test]
 fn what_cannot_run_ends_as_env_ends() {
     let env = quiet();
@@ -70,6 +73,9 @@ fn what_cannot_run_ends_as_env_ends() {
         }
         env.notify_done(&args).says(&["notify-done: ", says]).run().assert_code(code).assert_stdout("");
     }
+    let runs = std::fs::read_dir(env.state().join("runs")).unwrap().map(|run| run.unwrap().path());
+    let logged: Vec<_> = runs.filter(|run| run.join("log").exists()).collect();
+    assert!(logged.is_empty(), "a log of what never ran: {logged:?}");
     // As execvp(3) and the shell have it.
     env.notify_done(["--", "./no-shebang"]).run().assert_code(4).assert_stdout("ran\n");
 }
@@ -82,6 +88,19 @@ fn a_mistake_in_the_config_stops_only_the_strict() {
     let says = ["notify.toml", "sometimes"];
     env.notify_done(["--strict", "--", "echo", "ran"]).says(&says).run().assert_code(125).assert_stdout("");
     env.notify_done(["--", "echo", "ran"]).says(&says).run().assert_code(0).assert_stdout("ran\n");
+}
+
+/// Statement 10. Catches a lookup of our own: a file that isn't executable ends it too early, an empty
+/// entry of PATH isn't the working folder, `$0` is another one.
+#[test]
+fn the_command_is_found_as_without_us() {
+    let script = "mkdir a b\n\
+        printf '#!/bin/sh\\necho a \"$0\" $1\\n' >a/x; printf '#!/bin/sh\\necho b \"$0\" $1\\n' >b/x; chmod 755 b/x\n\
+        export PATH=$PWD/a:nowhere:$PWD/b:$PATH\n\
+        W=${W:-env}\n\
+        $W x 1; $W b/x 2; cd b; PATH=:$PATH $W x 3; PATH=$PATH: $W ./x 4\n\
+        $W sh -c 'tr \"\\0\" \" \" </proc/$$/cmdline; :'; cd ..; rm -r a b";
+    crate::assert_same(script);
 }
 
 /// Statement 4. Catches a signal that can't kill us, since the caller had it ignored or blocked: then

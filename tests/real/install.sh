@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the real tests need, on Debian 12 or later: Postfix, Dovecot, OpenSSL, Python, Git, Less, Vim by apt;
+# Installs what the real tests need, on Debian 12 or later: Postfix, Dovecot, OpenSSL, Python, Git, Less, Vim, strace by apt;
 # scikit-learn for the real training by pip, into target/test-venv and nowhere else.
 # As root, or as somebody who may use sudo. Says what it does; quick when all is there.
 # The tests start servers of their own on loopback: none is left running or enabled here.
@@ -11,7 +11,7 @@ fail() {
     exit 1
 }
 
-packages='postfix dovecot-core openssl python3 python3-venv util-linux procps bash git less vim-tiny'
+packages='postfix dovecot-core openssl python3 python3-venv util-linux procps bash git less vim-tiny strace e2fsprogs mount'
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

@@ -69,6 +69,7 @@ class BadDaysTest(harness.RealTest):
         return harness.Result(done.returncode, done.stdout, done.stderr, 0)
 
     def test_a_full_disk(self):
+        """Statement 88. Catches a command that is held up or fails because the log finds no room."""
         login = self.use("qq")
         result = self.run_mounted("size=256k", *MEGABYTE)
         self.assertEqual((result.status, len(result.stdout)), (3, 1_000_000), str(result))
@@ -82,6 +83,7 @@ class BadDaysTest(harness.RealTest):
         self.assertGreater(len(mail.attachments["log.txt"]), 50_000)
 
     def test_a_read_only_home(self):
+        """Statement 90. Catches a command that doesn't run because there is nowhere to write."""
         login = self.use("qq")
         result = self.run_mounted("ro", *JOB)
         self.assertEqual((result.status, result.stdout), (3, b"out\n"), str(result))
@@ -145,7 +147,7 @@ class BadDaysTest(harness.RealTest):
         return list(self.sandbox.runtime.iterdir())
 
     def test_a_limit_on_file_sizes(self):
-        """`ulimit -f` hits our spool first; SIGXFSZ must not kill us."""
+        """Statement 89. `ulimit -f` hits our spool first; SIGXFSZ must not kill us."""
         login = self.use("qq")
 
         def limit():
@@ -223,6 +225,7 @@ class LargeLogTest(harness.RealTest):
     SIZE = 1 << 30
 
     def test_a_gibibyte_of_output(self):
+        """Statement 56. One line of 1 GiB: catches a buffer that waits for its end."""
         free = shutil.disk_usage(self.sandbox.dir).free
         self.assertGreater(free, 4 * self.SIZE, "this test needs 4 GiB of disk")
         login = self.use("qq")

@@ -1,0 +1,91 @@
+//! Output, whatever the caller has put on 1 and 2.
+
+use crate::killed::PROCESSES;
+use crate::{assert_same, quiet};
+
+/// Statements 55, 57. Catches output that is taken for text or for lines, on its way and in the log.
+#[test]
+fn bytes_are_bytes_and_the_last_line_needs_no_end() {
+    let env = quiet();
+    let every: Vec<u8> = (0..=255).cycle().take(300_000).chain(*b"last\nline").collect();
+    env.write("every", &every, 0o644);
+    env.notify_done(["--", "cat", "every"]).run().assert_code(0).assert_stdout(&every);
+    let run = std::fs::read_dir(env.state().join("runs")).unwrap().next().unwrap().unwrap();
+    assert_eq!(std::fs::read(run.path().join("log")).unwrap(), every);
+}
+
+/// Statement 62. Catches a socket in a pipe's place, which can't be opened by name, and a log file in its
+/// place, which that would cut to nothing.
+#[test]
+fn dev_stdout_can_be_opened_again() {
+    assert_same(
+        "$W sh -c 'echo 1; echo 2 >/dev/stdout; echo 3 >>/dev/stdout; echo 4 >/dev/stderr; echo 5' 2>&1 | cat",
+    );
+    assert_same("$W sh -c 'echo 1; echo 2 >/dev/stderr; echo 3' 2>&1 >/dev/null | cat");
+    assert_same("$W sh -c 'echo 1; echo 2 >>/dev/stdout; echo 3' >>file; cat file; rm file");
+}
+
+/// Statement 63. Catches a pipe that is another kind of file for the command, where it asks (`test -p`,
+/// S_ISFIFO in a program that chooses its buffering).
+#[test]
+fn a_pipe_stays_a_pipe_and_a_file_a_file() {
+    let kinds = "exec 5>kinds; for n in 1 2; do test -t $n && echo $n terminal >&5; \
+        for kind in p f S c; do test -$kind /dev/fd/$n && echo $n $kind >&5; done; done; :";
+    for outputs in
+        ["| cat", "2>&1 | cat", ">file", ">>file 2>&1", ">/dev/full", ">fifo & cat fifo >/dev/null; wait"]
+    {
+        assert_same(&format!("mkfifo fifo; $W sh -c '{kinds}' {outputs}; cat kinds; rm -f kinds fifo file"));
+    }
+}
+
+/// Catches: a full device that takes the output all the same, or that we take for a broken reader.
+#[test]
+fn a_full_device_is_the_commands_to_find_out() {
+    assert_same("$W sh -c 'echo x 2>said; echo $?; cat said >&2' 2>&1 >/dev/full | cat");
+    assert_same("$W cat /proc/version >/dev/full 2>/dev/null; echo $?");
+}
+
+/// Statements 59, 60. Catches bytes that are lost or doubled where the reader is slow and the caller's
+/// description doesn't wait for it (node, or a `git` that ssh has left so): tee(1) fails there.
+#[test]
+fn a_slow_reader_on_any_description_gets_everything() {
+    let script = r#"
+import hashlib, pty, socket, threading, tty
+write = "import os\ndata = b''.join(b'%07d\\n' % n for n in range(60000))\nwhile data: data = data[os.write(1, data[:10007]):]"
+expected = b"".join(b"%07d\n" % n for n in range(60000))
+for kind in ("pipe", "socket", "pty", "fifo"):
+    for blocking in (True, False):
+        if kind == "socket":
+            ours, theirs = (end.detach() for end in socket.socketpair())
+        elif kind == "fifo":
+            os.mkfifo("fifo")
+            ours = os.open("fifo", os.O_RDONLY | os.O_NONBLOCK)
+            theirs = os.open("fifo", os.O_WRONLY)
+            os.set_blocking(ours, True)
+            os.unlink("fifo")
+        else:
+            ours, theirs = os.pipe() if kind == "pipe" else pty.openpty()
+        if kind == "pty":
+            tty.setraw(theirs)
+        os.set_blocking(theirs, blocking)
+        run = subprocess.Popen([ND, "--", "python3", "-c", write], stdout=theirs)
+        os.close(theirs)
+        got = b""
+        while True:
+            try:
+                part = os.read(ours, 997)
+            except OSError:
+                part = b""
+            if not part:
+                break
+            got += part
+        os.close(ours)
+        print(kind, blocking, run.wait(20), got == expected)
+"#;
+    let told: String = ["pipe", "socket", "pty", "fifo"]
+        .iter()
+        .flat_map(|kind| ["True", "False"].map(|blocking| format!("{kind} {blocking} 0 True\n")))
+        .collect();
+    let none: [&str; 0] = [];
+    quiet().python(&format!("{PROCESSES}{script}"), none).run().assert_code(0).assert_stdout(told);
+}

@@ -1,0 +1,199 @@
+"""Statements 60, 88, 89: faults that the kernel or a disk deal out.
+
+strace(1) makes system calls fail (`-e inject=`); a disk that hangs is an ext4 in a loop device, frozen.
+"""
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+import harness
+import kills
+
+OUT = b"".join(b"%d\n" % n for n in range(1, 30_001))
+JOB = "seq 1 30000; echo err >&2; exit 3"
+# A line every quarter of a second, for five seconds.
+SLOWLY = "i=0; while [ $i -lt 20 ]; do i=$((i+1)); echo line $i; sleep 0.25; done; exit 3"
+LINES = b"".join(b"line %d\n" % n for n in range(1, 21))
+GAP = 4  # src/spool/index.rs
+
+
+def sudo():
+    return [] if os.geteuid() == 0 else ["sudo", "-n"]
+
+
+class FaultsTest(unittest.TestCase):
+    def setUp(self):
+        place = tempfile.TemporaryDirectory(prefix="nd-fault-")
+        self.addCleanup(place.cleanup)
+        self.sandbox = harness.Sandbox(place.name)
+        self.sink = kills.Sink()
+        self.addCleanup(self.sink.server_close)
+        self.addCleanup(self.sink.shutdown)
+        port = self.sink.server_address[1]
+        self.sandbox.write_config(harness.account("sink", "10001@qq.com", "code", port, "none", host="127.0.0.1"))
+        self.number = 0
+
+    def run_traced(self, inject, job, stdout=subprocess.PIPE):
+        """The job under strace with a fault; what strace saw, the run's result and its mail's text."""
+        self.number += 1
+        title, trace = f"run-{self.number}-", self.sandbox.dir / "trace"
+        call = inject.split(":")[0]
+        argv = ["strace", "-f", "-qq", "-ttt", "-o", trace, "-e", f"trace={call}", "-e", f"inject={inject}"]
+        argv += [harness.binary(), "--wait", "60s", "--title", title, "--", "sh", "-c", job]
+        done = subprocess.run(
+            argv, env=self.sandbox.env, cwd=self.sandbox.home, stdin=subprocess.DEVNULL,
+            stdout=stdout, stderr=subprocess.PIPE, timeout=harness.LIMIT_SECONDS,
+        )  # fmt: skip
+        (mail,) = self.sink.wait_for(title, 60)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        return trace.read_text(), done, mail.get_body(("plain",)).get_content()
+
+    def log(self):
+        """Log and index of the newest run."""
+        folder = max((self.sandbox.state / "runs").iterdir())
+        return [(folder / name).read_bytes() if (folder / name).exists() else b"" for name in ("log", "index")]
+
+    def test_interrupted_calls_lose_nothing(self):
+        """Statement 60. Catches EINTR taken for an end, or for "nothing written"."""
+        for call in ("splice", "tee", "poll", "pwrite64", "waitid", "wait4"):
+            for stdout in (subprocess.PIPE, subprocess.DEVNULL, None):
+                with self.subTest(call=call, stdout=stdout):
+                    self.check_interrupted(f"{call}:error=EINTR:when=1+2", stdout)
+
+    def check_interrupted(self, inject, stdout):
+        if stdout is None:
+            got = []
+            ours, theirs = socket.socketpair()
+            reader = threading.Thread(target=lambda: got.append(b"".join(iter(lambda: ours.recv(65536), b""))))
+            reader.start()
+            _, done, text = self.run_traced(inject, JOB, theirs)
+            theirs.close()
+            reader.join()
+            ours.close()
+            out = got[0]
+        else:
+            _, done, text = self.run_traced(inject, JOB, stdout)
+            out = done.stdout or OUT
+        self.assertTrue(out == OUT, f"{len(out)} bytes")
+        self.assertEqual(done.stderr, b"err\n")
+        log = self.log()[0]
+        at = len(os.path.commonprefix([log.replace(b"err\n", b""), OUT]))
+        self.assertTrue(log.replace(b"err\n", b"") == OUT, f"the log: {len(log)} bytes, {log[at - 40 : at + 40]} at {at}")
+        self.assertNotIn("missing", text)
+
+    def test_a_disk_that_refuses(self):
+        """Statements 88, 89. Catches output that suffers from the log's disk, and a log that has less than
+        the mail says."""
+        words = {"ENOSPC": "no space left", "EIO": "i(nput)?/o(utput)?", "EDQUOT": "quota", "EFBIG": "too large"}
+        for error, said in words.items():
+            with self.subTest(error):
+                _, done, text = self.run_traced(f"pwrite64:error={error}", JOB)
+                self.assertTrue(done.stdout == OUT and done.stderr == b"err\n", str(done)[:300])
+                self.assertEqual(self.log()[0], b"")
+                self.assertRegex(text, f"(?i)missing.*{said}")
+        # Both the way from the command and that to the disk fail.
+        _, done, text = self.run_traced("splice:error=ENOSPC:when=2+3", JOB, subprocess.DEVNULL)
+        self.assertEqual(done.stderr, b"err\n")
+
+    def test_a_disk_that_takes_bytes_again(self):
+        """Statement 88. Catches a disk that is asked at every line, or never again, and an end of the output
+        that is gone when it answers."""
+        trace, done, text = self.run_traced("pwrite64:error=ENOSPC:when=2..3", SLOWLY)
+        self.assertEqual(done.stdout, LINES)
+        log, index = self.log()
+        self.assertEqual(log, LINES)
+        self.assertNotIn("missing", text)
+        records = [index[at : at + 16] for at in range(16, len(index) - 15, 16)]
+        self.assertIn(GAP, [record[15] for record in records])
+        refused = [float(line.split()[1]) for line in trace.splitlines() if "ENOSPC" in line]
+        self.assertEqual(len(refused), 2, trace)
+        self.assertGreaterEqual(refused[1] - refused[0], 1.9, trace)
+
+    def test_a_disk_that_hangs_in_a_call(self):
+        """Statement 88. Catches output, or an end, that waits for the log's disk."""
+        _, done, text = self.run_traced("pwrite64:delay_enter=15s:when=3", SLOWLY)
+        self.assertEqual(done.stdout, LINES)
+        self.assertRegex(text, "(?i)missing.*timed out")
+        seconds = re.search(r"^Duration +([\d.]+)s", text, re.M)
+        self.assertLess(float(seconds.group(1)), 12, "the job takes 5 s")
+
+    def test_a_disk_that_hangs_for_good(self):
+        """Statement 88. The same where not even SIGKILL ends the call, as with a dead NFS server: catches a
+        front that waits for a supervisor that can't end, or writes to that disk itself."""
+        with frozen_disk(self.sandbox.dir) as disk:
+            if disk is None:
+                print("no loop device to be had: a disk that hangs for good was not tried", flush=True)
+                return
+            state = disk.folder / "state"
+            self.sandbox.env["NOTIFY_DONE_STATE"] = str(state)
+            for job, out in ((SLOWLY, LINES), ("exit 3", b"")):
+                with self.subTest(job):
+                    self.check_hanging(disk, "echo first; read x; " + job, b"first\n" + out)
+
+    def check_hanging(self, disk, job, out):
+        self.number += 1
+        title = f"run-{self.number}-"
+        front = subprocess.Popen(
+            [harness.binary(), "--wait", "1s", "--title", title, "--", "sh", "-c", job], env=self.sandbox.env,
+            cwd=self.sandbox.home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self.assertEqual(front.stdout.readline(), b"first\n")
+        kills.wait_until("the log has it", lambda: any(log.stat().st_size for log in disk.folder.glob("state/runs/*/log")))
+        disk.freeze()
+        try:
+            front.stdin.write(b"go\n")
+            front.stdin.flush()
+            self.assertEqual(front.wait(30), 3)
+        finally:
+            disk.thaw()
+        got, said = front.communicate(timeout=30)
+        self.assertEqual(b"first\n" + got, out)
+        self.assertIn(b"still under way", said)
+        (mail,) = self.sink.wait_for(title, 30)
+        text = mail.get_body(("plain",)).get_content()
+        self.assertRegex(text, "exit code 3")
+        if out != b"first\n":
+            self.assertRegex(text, "(?i)missing.*timed out")
+        state = self.sandbox.env["NOTIFY_DONE_STATE"]
+        kills.wait_until("all have ended", lambda: not list(kills.of_the_same_state(state)))
+        for run in (disk.folder / "state" / "runs").iterdir():
+            record = (run / "run.json").read_text()
+            self.assertRegex(record, '"notice_due": *false')
+        subprocess.run([*sudo(), "rm", "-rf", state], check=True)
+
+
+class Disk:
+    def __init__(self, folder):
+        self.folder = folder
+
+    def freeze(self):
+        subprocess.run([*sudo(), "fsfreeze", "--freeze", self.folder], check=True)
+
+    def thaw(self):
+        subprocess.run([*sudo(), "fsfreeze", "--unfreeze", self.folder], check=True)
+
+
+@contextlib.contextmanager
+def frozen_disk(place):
+    """A file system that can be frozen; None where there is no loop device."""
+    image, folder = Path(place) / "image", Path(place) / "disk"
+    folder.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(64 << 20)
+    tools = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-E", "root_owner", image], check=True, env=tools)
+    mounted = subprocess.run([*sudo(), "mount", "-o", "loop", image, folder], capture_output=True)
+    if mounted.returncode != 0:
+        yield None
+        return
+    try:
+        yield Disk(folder)
+    finally:
+        kills.wait_until("it is free", lambda: subprocess.run([*sudo(), "umount", folder], capture_output=True).returncode == 0)
