@@ -13,7 +13,7 @@ use crate::error::{Error, Kind};
 use crate::outbox::entry::EntryId;
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
-use crate::run::alive::{self, Claim, Lookout};
+use crate::run::alive::{self, Claim, Lookout, Turn};
 use crate::run::facts::{Death, RunFacts, RunStart};
 use crate::run::interrupted;
 use crate::run::life::Life;
@@ -23,7 +23,7 @@ use crate::sys::fs::{Durability, create_private, open_ours, replace};
 use crate::sys::paths::RUNS;
 use crate::sys::{clock, paths};
 
-/// Younger runs may still have a mailer at work.
+/// Where nobody can tell, younger runs may still have a mailer at work.
 const MAILER_IS_AT_IT: Duration = Duration::from_secs(60);
 
 /// When another process is looking already.
@@ -90,7 +90,9 @@ fn make_in(
         }
     };
     for folder in open_runs(root, &lookout) {
-        let Some(Missing { facts, record, _claim }) = look_at(&folder, root, &lookout) else { continue };
+        let Some(Missing { facts, record, _claim, _turn }) = look_at(&folder, root, &lookout) else {
+            continue;
+        };
         let mut context = context.for_run(record.overrides);
         context.root = Some(root.to_owned());
         let loaded = context.load();
@@ -146,22 +148,26 @@ struct Missing {
     facts: RunFacts,
     record: RunRecord,
     _claim: Claim,
+    _turn: Turn,
 }
 
 /// Does this run lack its notice? Then nobody else makes it as long as the answer lives.
 fn look_at(folder: &Path, root: &Path, lookout: &Lookout) -> Option<Missing> {
     let why = match read(folder)? {
-        record if mailer_may_be_at_it(&record) => return None,
         RunRecord { phase: Phase::Ended(_), .. } => None,
         RunRecord { underway, .. } => match lookout.life(folder, &underway?.owner) {
             Life::Dead(why) => Some(why),
             Life::Alive | Life::Unknown => return None,
         },
     };
+    let turn = alive::try_turn(folder);
+    if matches!(turn, Turn::Anothers) {
+        return None;
+    }
     let claim = Claim::take(folder)?;
     // Again: it may have ended as it should between the two looks, or another has found it dead.
     let record = read(folder)?;
-    if mailer_may_be_at_it(&record) {
+    if matches!(turn, Turn::Unknown) && mailer_may_be_at_it(&record) {
         return None;
     }
     let record = match (&record.phase, why) {
@@ -179,7 +185,7 @@ fn look_at(folder: &Path, root: &Path, lookout: &Lookout) -> Option<Missing> {
         notice::note_kept(root, facts, &record.overrides);
         return None;
     }
-    Some(Missing { facts: facts.clone(), record, _claim: claim })
+    Some(Missing { facts: facts.clone(), record, _claim: claim, _turn: turn })
 }
 
 /// Did it end a moment ago, and want a notice? In the future (the clock was set back) counts as now:

@@ -24,6 +24,7 @@ use crate::run::facts::{End, RunFacts};
 use crate::run::mailer::{Link, Teller, Word, fork_mailer};
 use crate::run::record::{FILE, Phase, RunRecord};
 use crate::sys::fs::{Durability, replace};
+use crate::sys::paths::RUNS;
 use crate::sys::{clock, fds, paths};
 
 /// Makes the notice, keeps it, and tries once to send it. What happens is told, not returned:
@@ -34,6 +35,9 @@ use crate::sys::{clock, fds, paths};
 pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     let loaded = context.load();
     let lang = context.lang(&loaded.settings);
+    // Who finds a notice that nobody makes must not take ours for one.
+    let folder = context.root.as_ref().map(|root| root.join(RUNS).join(&facts.start.id.0));
+    let turn = folder.as_deref().and_then(alive::wait_for_turn);
     let made = match kept_before(facts) {
         Some(store) => Some((store, if loaded.unusable() { Some(HeldReason::Config) } else { None })),
         None => match make(context, facts, &loaded, lang) {
@@ -44,6 +48,7 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
             }
         },
     };
+    drop(turn);
     if let Some((store, held)) = &made
         && held.is_none()
     {

@@ -117,10 +117,46 @@ impl Pulse {
 
 /// Nothing is left to be done for the run in this folder, which another process saw end.
 pub fn settle(folder: &Path) {
-    for name in [LOCK, CLAIMED] {
+    for name in [LOCK, CLAIMED, MAKING] {
         // Gone already, or the next look finds nothing to do and removes it.
         best_effort(std::fs::remove_file(folder.join(name)));
     }
+}
+
+/// Who makes the notice of a run that has ended holds this file's lock, until the notice is kept.
+const MAKING: &str = "making";
+
+/// Whose turn it is to make a run's notice.
+#[derive(Debug)]
+pub enum Turn {
+    /// Ours, as long as this lives.
+    Ours(File),
+    /// Another process is at it.
+    Anothers,
+    /// The file system doesn't tell.
+    Unknown,
+}
+
+/// Is nobody making the notice of the run in this folder? Then it is our turn.
+pub fn try_turn(folder: &Path) -> Turn {
+    match turn_file(folder).map(|file| (file.try_lock(), file)) {
+        Ok((Ok(()), file)) => Turn::Ours(file),
+        Ok((Err(TryLockError::WouldBlock), _)) => Turn::Anothers,
+        Ok((Err(TryLockError::Error(_)), _)) | Err(_) => Turn::Unknown,
+    }
+}
+
+/// Waits for our turn, which is over when the file is dropped. None: nobody can tell.
+pub fn wait_for_turn(folder: &Path) -> Option<File> {
+    turn_file(folder).ok().filter(|file| file.lock().is_ok())
+}
+
+fn turn_file(folder: &Path) -> io::Result<File> {
+    let path = folder.join(MAKING);
+    create_private(&path).or_else(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => open_ours(&path),
+        _ => Err(e),
+    })
 }
 
 /// A dead run whose notice this process, and no other, is about to make. By rename, which succeeds for
