@@ -188,6 +188,7 @@ fn log_text(log: &LogNote, host: &str, strings: &Strings) -> LogText {
     let all = amount::size(log.bytes);
     let what = match (log.carried, &log.attachment) {
         (Carried::Empty, _) => words.empty.to_owned(),
+        (Carried::Whole, Some(_)) if log.trouble.is_some() => (words.rest)(&all),
         (Carried::Whole, Some(_)) => (words.whole)(&all),
         (Carried::Ends { head, tail, omitted }, Some(_)) => (words.ends)(Ends {
             all: &all,

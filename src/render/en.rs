@@ -85,6 +85,7 @@ pub const EN: Strings = Strings {
             Holds::Stderr => "stderr",
         },
         whole: |size| format!("attached, complete ({size})"),
+        rest: |size| format!("attached, what there is of it ({size})"),
         ends: |ends| {
             format!(
                 "attached: the first {} and the last {} of {}; {} between them left out",

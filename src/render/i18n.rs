@@ -140,6 +140,8 @@ pub struct Logs {
     pub holds: fn(Holds) -> &'static str,
     /// Attached whole: size.
     pub whole: fn(&str) -> String,
+    /// The same of a log that lacks something: size.
+    pub rest: fn(&str) -> String,
     pub ends: fn(Ends<'_>) -> String,
     /// Not attached: size.
     pub nothing: fn(&str) -> String,

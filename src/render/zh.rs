@@ -77,6 +77,7 @@ pub const ZH: Strings = Strings {
             Holds::Stderr => "stderr",
         },
         whole: |size| format!("已附上全部，{size}"),
+        rest: |size| format!("已附上现存部分，{size}"),
         ends: |ends| {
             format!("共 {}，附上开头 {} 和末尾 {}，中间省略 {}", ends.all, ends.head, ends.tail, ends.omitted)
         },

@@ -174,7 +174,7 @@ fn watch(
         }
         forwarder.tick();
         forwarder.turn(&fds[2..]);
-        if hangs(run) {
+        if hangs(run, supervisor) {
             // It never returns to its own code, so we go on without waiting for its end, which may
             // take as long as the disk does.
             best_effort(signals::send_signal(supervisor, libc::SIGKILL));
@@ -251,10 +251,12 @@ fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder, log: Log) -> Result<(
     Ok((ended.0, mailing))
 }
 
-/// Has the supervisor waited too long for the log's disk?
-fn hangs(run: &Run<'_>) -> bool {
+/// Has the supervisor waited too long for the log's disk? On a machine that is too busy it may only
+/// have waited for a processor.
+fn hangs(run: &Run<'_>, supervisor: Pid) -> bool {
     let since = run.board.board().spool.waiting_since.load(Ordering::Acquire);
-    since > 0 && run.clock.elapsed() > Duration::from_millis(since) + PATIENCE
+    let long = since > 0 && run.clock.elapsed() > Duration::from_millis(since) + PATIENCE;
+    long && !process::is_runnable(supervisor)
 }
 
 /// A disk that takes longer than this is not waited for: the output goes on without it.

@@ -232,10 +232,19 @@ pub fn status_parts(status: i32) -> Result<i32, (i32, bool)> {
 
 /// Is the process stopped right now, by /proc/PID/stat?
 pub fn is_stopped(pid: Pid) -> bool {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    matches!(state(pid), Some(b'T' | b't'))
+}
+
+/// Does the process run, or wait for nothing but a processor?
+pub fn is_runnable(pid: Pid) -> bool {
+    state(pid) == Some(b'R')
+}
+
+fn state(pid: Pid) -> Option<u8> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     // The state follows the name in parentheses, which may hold anything: proc_pid_stat(5).
-    let after_name = stat.iter().rposition(|&b| b == b')').map_or(&[][..], |at| &stat[at + 1..]);
-    matches!(after_name.iter().find(|b| **b != b' '), Some(b'T' | b't'))
+    let after_name = &stat[stat.iter().rposition(|&b| b == b')')? + 1..];
+    after_name.iter().find(|b| **b != b' ').copied()
 }
 
 /// The wait status of a process that has ended and that its parent hasn't waited for: field 52 of
