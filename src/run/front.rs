@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal, killpg};
@@ -187,7 +187,9 @@ fn watch(
                 return Err(setup("start the command", &io::Error::from_raw_os_error(errno)));
             }
             Ok(Some(Message::Started)) => forwarder.know(run.board.board().command.load(Ordering::Acquire)),
-            Ok(Some(Message::Stopped { .. })) => forwarder.command_stopped(),
+            Ok(Some(Message::Stopped { .. })) => {
+                forwarder.command_stopped(&run.board.board().front_stops);
+            }
             Ok(Some(Message::Continued)) => forwarder.command_continued(),
             Ok(Some(Message::ReaderGone { channel })) => {
                 run.pump.let_go(channel);
@@ -323,15 +325,21 @@ impl Forwarder {
     /// a TSTP of our own would be thrown away in an orphaned process group.
     ///
     /// The news may be old: a command that was woken meanwhile (`kill -CONT`, a scheduler) must not
-    /// leave us stopped behind. The supervisor wakes us when it sees the command go on.
-    pub fn command_stopped(&mut self) {
+    /// leave us stopped behind. The supervisor wakes us when it sees the command go on; `stops` tells
+    /// it that we may be between the look and the stop. It is set before the look: either we see the
+    /// command go on, or the supervisor, which sees that first, finds it set.
+    pub fn command_stopped(&mut self, stops: &AtomicBool) {
         if let Some(relay) = &mut self.relay {
             relay.command_stopped(0);
-        } else if self.command.is_some_and(process::is_stopped) {
+            return;
+        }
+        stops.store(true, Ordering::SeqCst);
+        if self.command.is_some_and(process::is_stopped) {
             self.stopped = true;
             self.told_to_go_on = None;
             best_effort(signals::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
         }
+        stops.store(false, Ordering::SeqCst);
     }
 
     pub fn command_continued(&mut self) {
