@@ -15,6 +15,7 @@
 //! it holds beyond what we read waits for us by then, and is noted (`Held`).
 
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -132,15 +133,21 @@ impl Forwarder {
     /// a TSTP of our own would be thrown away in an orphaned process group.
     ///
     /// The news may be old: a command that was woken meanwhile (`kill -CONT`, a scheduler) must not
-    /// leave us stopped behind. The supervisor wakes us when it sees the command go on.
-    pub fn command_stopped(&mut self) {
+    /// leave us stopped behind. The supervisor wakes us when it sees the command go on; `stops` tells
+    /// it that we may be between the look and the stop. It is set before the look: either we see the
+    /// command go on, or the supervisor, which sees that first, finds it set.
+    pub fn command_stopped(&mut self, stops: &AtomicBool) {
         if let Some(relay) = &mut self.relay {
             relay.command_stopped(0);
-        } else if self.command.is_some_and(process::is_stopped) {
+            return;
+        }
+        stops.store(true, Ordering::SeqCst);
+        if self.command.is_some_and(process::is_stopped) {
             self.stopped = true;
             self.told_to_go_on = None;
             best_effort(signals::send_signal(getpid(), libc::SIGSTOP));
         }
+        stops.store(false, Ordering::SeqCst);
     }
 
     pub fn command_continued(&mut self) {

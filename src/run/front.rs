@@ -200,7 +200,9 @@ fn watch(
                 fds::detach_standard(&[0]);
                 fds::close_inherited();
             }
-            Ok(Some(Message::Stopped { .. })) => forwarder.command_stopped(),
+            Ok(Some(Message::Stopped { .. })) => {
+                forwarder.command_stopped(&run.board.board().front_stops);
+            }
             Ok(Some(Message::Continued)) => forwarder.command_continued(),
             Ok(Some(Message::ReaderGone { channel })) => {
                 run.pump.let_go(channel);

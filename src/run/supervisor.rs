@@ -24,7 +24,7 @@ use crate::config::Overrides;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fs::{Durability, create_synced, replace};
 use crate::sys::process::{self, Change, ExecImage, Fork};
-use crate::sys::shared::SharedBoard;
+use crate::sys::shared::{Board, SharedBoard};
 use crate::sys::signals::{self, SignalState};
 use crate::sys::{best_effort, fds};
 
@@ -38,7 +38,8 @@ const TERMINAL_SETTLES: Duration = Duration::from_millis(20);
 /// How long a reader that takes nothing may hold up the end of a command that was killed. Without us it
 /// wouldn't at all: `terminate(); wait()` with a full pipe returns.
 const READER_HOLDS_UP: Duration = Duration::from_secs(1);
-
+/// A front that is about to stop does so within this, if it gets to run at all.
+const FRONT_STOPS_WITHIN: Duration = Duration::from_secs(1);
 /// How often a command that isn't our child is looked at.
 const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
 
@@ -220,6 +221,12 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
     let mut asked_again = false;
     loop {
         if let Some((status, usage)) = board.end.get() {
+            // A command that is stopped can be killed.
+            if let Role::Supervisor { pid, .. } = role
+                && board.front_stops.load(Ordering::SeqCst)
+            {
+                wake_front(board, *pid);
+            }
             // It ends at once when it has noted this: its times are the command's, for `time`.
             best_effort(monitor.map(|monitor| nix::sys::wait::waitpid(monitor, None)).transpose());
             let end = end_of(status);
@@ -230,15 +237,12 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
             Ok(Some(Change::Ended)) => {}
             Ok(Some(Change::Stopped { signal })) => match role {
                 Role::Supervisor { front, .. } => link::tell(front.as_fd(), Message::Stopped { signal }),
-                Role::Front(forwarder) => forwarder.command_stopped(),
+                Role::Front(forwarder) => forwarder.command_stopped(&board.front_stops),
             },
             Ok(Some(Change::Continued)) => match role {
                 Role::Supervisor { front, pid } => {
                     link::tell(front.as_fd(), Message::Continued);
-                    // It stopped with the command, and whoever woke that may not have woken it.
-                    if nix::unistd::getppid() == *pid {
-                        process::wake_if_stopped(*pid);
-                    }
+                    wake_front(board, *pid);
                 }
                 Role::Front(forwarder) => forwarder.command_continued(),
             },
@@ -248,6 +252,19 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
             Err(_) if monitor.is_some() && !asked_again => asked_again = true,
             Err(_) => return unseen_end(run, command),
         }
+    }
+}
+
+/// The front stopped with the command, and whoever made that go on may not have woken it. One that is
+/// just about to stop can't be woken yet, so we look until it is through.
+fn wake_front(board: &Board, front: Pid) {
+    let began = Mark::now();
+    while nix::unistd::getppid() == front {
+        process::wake_if_stopped(front);
+        if !board.front_stops.load(Ordering::SeqCst) || began.elapsed() >= FRONT_STOPS_WITHIN {
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(100));
     }
 }
 

@@ -71,6 +71,8 @@ pub struct Board {
     pub end: EndNote,
     /// A mailer has been, or is just being, forked: nobody forks another.
     pub mailing: AtomicBool,
+    /// The front stops, or is just about to: whoever wakes it must look until this is over.
+    pub front_stops: AtomicBool,
 }
 
 /// A wait status with its resource usage, written once.
