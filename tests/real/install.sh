@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the real tests need, on Debian 12 or later: Postfix, Dovecot, OpenSSL, Python, Git, Less, Vim by apt;
+# Installs what the real tests need, on Debian 12 or later: Postfix, Dovecot, OpenSSL, Python and
+# its own tests, and the programs that are run wrapped (Git, GDB, make …) by apt;
 # scikit-learn for the real training by pip, into target/test-venv and nowhere else.
 # As root, or as somebody who may use sudo. Says what it does; quick when all is there.
 # The tests start servers of their own on loopback: none is left running or enabled here.
@@ -11,7 +12,10 @@ fail() {
     exit 1
 }
 
-packages='postfix dovecot-core openssl python3 python3-venv util-linux procps bash git less vim-tiny'
+# Its own tests are a package of each version; Debian 12 has 3.11.
+version=$(dpkg-query -W -f '${Version}' python3 2>/dev/null | sed -E 's/^(3\.[0-9]+).*/\1/')
+packages="postfix dovecot-core openssl python3 python3-venv util-linux procps bash git less vim-tiny
+    make gdb strace bats busybox sudo time libpython${version:-3.11}-testsuite"
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

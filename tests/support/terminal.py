@@ -76,12 +76,12 @@ class Terminal:
         before, self.unread = self.unread.split(wanted, 1)
         return before.decode(errors="replace")
 
-    def wait(self):
+    def wait(self, limit=LIMIT_SECONDS):
         """Its end: (status as waitpid gives it, what was shown since the last `expect`)."""
         seen = b""
         child = os.pidfd_open(self.pid)
         while True:
-            ready, _, _ = select.select([self.main, child], [], [], LIMIT_SECONDS)
+            ready, _, _ = select.select([self.main, child], [], [], limit)
             if not ready:
                 sys.exit(f"still running; shown: {self.shown!r}")
             if self.main not in ready:
