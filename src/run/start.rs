@@ -2,7 +2,7 @@
 //! finds out whether exec took place.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
@@ -34,12 +34,15 @@ pub enum Verdict {
 pub struct VerdictPipe {
     hear: OwnedFd,
     tell: Option<OwnedFd>,
+    /// Its number, which stays what it is in a child that shares our memory.
+    tell_number: RawFd,
 }
 
 impl VerdictPipe {
     pub fn new() -> io::Result<Self> {
         let (hear, tell) = fds::pipe()?;
-        Ok(Self { hear, tell: Some(tell) })
+        let tell_number = tell.as_raw_fd();
+        Ok(Self { hear, tell: Some(tell), tell_number })
     }
 
     /// Lets go of the command's end.
@@ -54,8 +57,8 @@ impl VerdictPipe {
             Verdict::OwnFailure(errno) => (1, errno),
         };
         let [a, b, c, d] = errno.to_ne_bytes();
-        let told = self.tell.as_ref().map(|pipe| nix::unistd::write(pipe, &[kind, a, b, c, d]));
-        debug_assert!(told.is_some_and(|told| told.is_ok()), "someone reads until we are gone");
+        let told = nix::unistd::write(fds::borrow(self.tell_number), &[kind, a, b, c, d]);
+        debug_assert!(told.is_ok(), "someone reads until we are gone");
     }
 
     /// Waits until there is a command, or can't be one any more.
@@ -85,31 +88,42 @@ impl VerdictPipe {
 /// When we lack what that takes (processes, descriptors): not the command's fault.
 pub fn start_command(run: &mut Run<'_>, image: &ExecImage) -> io::Result<Start> {
     let session = run.wiring.full.session.take();
-    let mut child = None;
+    let verdict = std::cell::Cell::new(None);
     if let Some(session) = &session {
         monitor::start(run, session, image)?;
+        run.verdict.only_hear();
+        verdict.set(run.verdict.hear());
     } else {
-        let pid = process::fork_to_exec(image, &mut || become_command(run, image))?;
+        let ends = std::mem::take(&mut run.wiring.command_ends);
+        let pipe = run.verdict.tell.take();
+        let shared = &*run;
+        let pid = process::fork_to_exec(image, &mut || become_command(shared, image), &mut |command| {
+            // Only now: the command stays in the front's session and group, which we outlive. It isn't
+            // the command yet, so it can't kill its group, us in it.
+            best_effort(nix::unistd::setsid());
+            command.go();
+            pipe.iter().chain(&ends).for_each(|end| fds::close(end.as_raw_fd()));
+            verdict.set(shared.verdict.hear());
+            if verdict.get().is_some() {
+                // Reaps the process that couldn't become the command, and is on our memory until then.
+                let pid = shared.board.board().command.load(Ordering::Acquire);
+                best_effort(nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None));
+            }
+        })?;
+        // Closed above, without touching the memory that the command still shared.
+        std::mem::forget((pipe, ends));
         run.board.board().command.store(pid.as_raw(), Ordering::Release);
-        child = Some(pid);
     }
     drop(session);
     run.wiring.command_ends.clear();
-    run.verdict.only_hear();
-    match run.verdict.hear() {
+    match verdict.take() {
         // Killed on the way, so that nobody could tell.
         None if run.board.board().command.load(Ordering::Acquire) == 0 => {
             Err(io::Error::from_raw_os_error(libc::ECHILD))
         }
         None => Ok(Start::Running),
         Some(Verdict::OwnFailure(errno)) => Err(io::Error::from_raw_os_error(errno)),
-        Some(Verdict::Refused(errno)) => {
-            // Reaps the process that couldn't become the command.
-            if let Some(pid) = child {
-                best_effort(nix::sys::wait::waitpid(pid, None));
-            }
-            Ok(Start::Refused(errno))
-        }
+        Some(Verdict::Refused(errno)) => Ok(Start::Refused(errno)),
     }
 }
 

@@ -84,7 +84,7 @@ pub enum Role<'a> {
 pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
     let pid = nix::unistd::getppid();
     let started = start_command(&mut run, image);
-    // Only now: C stays in the front's session and group, we outlive them.
+    // Done already where the command is our own child: [`start_command`].
     best_effort(nix::unistd::setsid());
     best_effort(nix::unistd::chdir("/"));
     fds::detach_standard(&[0, 1, 2]);

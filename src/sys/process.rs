@@ -11,6 +11,7 @@ use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::unistd::Pid;
@@ -30,29 +31,75 @@ pub fn fork() -> io::Result<Fork> {
     }
 }
 
-/// A child that shares our memory until it becomes another program (`become_it` must end in exec or
-/// [`leave`]), while we wait for that: vfork(2), with a stack of its own. It costs less than half of
-/// a fork, whose copied page tables exec throws away.
+/// A child that shares our memory until it becomes another program: `become_it` must end in exec or
+/// [`leave`]. It costs less than half of a fork, whose copied page tables exec throws away.
+///
+/// It is vfork(2) with a stack of its own, but for this: the child first waits until `meanwhile` is
+/// done here (or we were killed). Both have one allocator and one errno, so from here on we only make
+/// system calls: `meanwhile` must not allocate, and must end by waiting until the child has exec'd or
+/// ended, as the end of a pipe that closes on exec tells.
 ///
 /// # Errors
 /// When there is no process or no memory to be had.
-pub fn fork_to_exec(image: &ExecImage, become_it: &mut dyn FnMut()) -> io::Result<Pid> {
-    extern "C" fn child(become_it: *mut libc::c_void) -> libc::c_int {
+pub fn fork_to_exec(
+    image: &ExecImage,
+    become_it: &mut dyn FnMut(),
+    meanwhile: &mut dyn FnMut(Go<'_>),
+) -> io::Result<Pid> {
+    extern "C" fn child(start: *mut libc::c_void) -> libc::c_int {
         // SAFETY: the pointer is the one below, whose owner waits until we are gone.
-        unsafe { (*become_it.cast::<&mut dyn FnMut()>())() };
+        let start = unsafe { &mut *start.cast::<Start<'_>>() };
+        start.wait();
+        (start.become_it)();
         leave(127)
     }
     // execvpe(3) copies argv to its stack for a script without `#!`.
     let mut stack = vec![0_u128; (STACK + 2 * size_of_val(image.argv.as_slice())) / size_of::<u128>()];
-    let mut become_it = become_it;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let go = AtomicU32::new(0);
+    let mut start = Start { become_it, go: &go, parent: nix::unistd::getpid() };
+    let flags = libc::CLONE_VM | libc::SIGCHLD;
     // SAFETY: the stack grows down from its end and is large enough; it and the closure live until the
-    // child has its own memory, since CLONE_VFORK suspends us until then. We have one thread.
+    // child has its own memory, for which `meanwhile` waits. We have one thread, and do nothing
+    // beside the child but system calls.
     let pid = unsafe {
         let top = stack.as_mut_ptr_range().end.cast();
-        libc::clone(child, top, flags, (&raw mut become_it).cast())
+        libc::clone(child, top, flags, (&raw mut start).cast())
     };
-    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    meanwhile(Go(&go));
+    Ok(Pid::from_raw(pid))
+}
+
+/// Lets the child of [`fork_to_exec`] go on.
+#[derive(Debug)]
+pub struct Go<'a>(&'a AtomicU32);
+
+impl Go<'_> {
+    pub fn go(self) {
+        self.0.store(1, Ordering::Release);
+        // SAFETY: FUTEX_WAKE takes an address, which lives, and a count; the rest is not read.
+        unsafe { libc::syscall(libc::SYS_futex, self.0.as_ptr(), libc::FUTEX_WAKE, 1) };
+    }
+}
+
+struct Start<'a> {
+    become_it: &'a mut dyn FnMut(),
+    go: &'a AtomicU32,
+    parent: Pid,
+}
+
+impl Start<'_> {
+    /// Until the parent says so, or can't any more.
+    fn wait(&self) {
+        let look_again = libc::timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+        while self.go.load(Ordering::Acquire) == 0 && nix::unistd::getppid() == self.parent {
+            let (at, wait) = (self.go.as_ptr(), libc::FUTEX_WAIT);
+            // SAFETY: FUTEX_WAIT reads the number and the time, both of which live.
+            unsafe { libc::syscall(libc::SYS_futex, at, wait, 0, &raw const look_again) };
+        }
+    }
 }
 
 /// Bytes; execvpe(3) needs a path's length of it, our own code little more.

@@ -211,9 +211,9 @@ def one_run(number, seed, sink):
         out, err = read()
         front.wait()
         settle(front, sink, title, outcome)
-        if not list((front.state / "runs").glob("*")):
-            # Killed before there was anything, the command too.
-            if out or err or sink.of(title):
+        if not list((front.state / "runs").glob("*/run.json")) and not (out or err):
+            # Killed before there was a command: each one writes something.
+            if sink.of(title):
                 outcome.wrong.append("no run, and yet output or a mail")
             return outcome
         output = Output(lines, merged)

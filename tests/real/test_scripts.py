@@ -18,9 +18,6 @@ GIVEN = b"".join(b"given %d\n" % n for n in range(200))
 # Those that end a process; and those that it can catch.
 DEADLY = ("TERM", "KILL", "HUP", "INT", "USR1", "USR2", "ALRM", "PIPE", "ABRT", "SEGV", "QUIT")
 CAUGHT = ("TERM", "HUP", "USR1", "USR2", "ALRM", "INT", "QUIT", "CONT", "WINCH", "URG")
-# Until the supervisor has left the group, what kills the whole group kills it too. It does so when the
-# command has started, so that only a script that is quick sees it there. Bare, it is so at once.
-APART = 'until [ "$(ps -o pgid= -p $PPID)" != "$(ps -o pgid= -p $$)" ]; do :; done'
 AT_ONCE = 4
 # A script may have a race of its own in spite of all: what bare shows in one of so many runs is no fault.
 BARE_AGAIN = 30
@@ -136,7 +133,7 @@ class Maker:
         ]  # fmt: skip
         if not self.straggler:
             # bash may or may not live to see that the straggler was killed as well.
-            endings += [f"{APART}; {kill} 0", f"trap 'echo {self.word()}; exit 3' TERM; kill -TERM 0; echo {self.word()}"]
+            endings += [f"{kill} 0", f"trap 'echo {self.word()}; exit 3' TERM; kill -TERM 0; echo {self.word()}"]
         return self.random.choice(endings)
 
 
