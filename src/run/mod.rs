@@ -12,8 +12,9 @@
 //!   a subreaper: if S is killed, the kernel gives it C, and it goes on in S's place.
 //! * **K** only sits in F's process group while C runs: it has what was sent to the whole group, so F
 //!   passes on what was sent to F alone (`forward`).
-//! * **S** is the parent of C. It forks C first and leaves F's session afterwards, so C stays in
-//!   the shell's job, with the real controlling terminal, and S outlives whatever ends that job.
+//! * **S** is the parent of C. It makes C's process in F's session and leaves that before C becomes the
+//!   command, so C stays in the shell's job, with the real controlling terminal, and S outlives
+//!   whatever ends that job, by C's own hand too.
 //! * **C** is the command: descriptors, signals, environment as the caller left them, but for a
 //!   pipe or a pseudo-terminal on standard output and error.
 //! * **M** makes and sends the mail: own session, none of the caller's descriptors. Runtime,
