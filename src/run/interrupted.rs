@@ -9,11 +9,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::alive::{last_sign, still_runs};
-use super::facts::{Death, End, LogPart, RunFacts, RunStart};
+use super::facts::{Death, End, LogPart, PartTrouble, RunFacts, RunStart};
 use super::life::Place;
 use super::record::{LogSource, Underway};
 use crate::spool::index::{HEADER, RECORD, Record};
-use crate::sys::fs::open_regular;
+use crate::sys::fs::{self, open_regular};
 
 /// What is known of the run in `folder`. Its length is told by the monotonic clock: the last stamp
 /// of its output or its last sign of life, whichever is later.
@@ -44,11 +44,16 @@ pub fn log_so_far(folder: &Path, sources: &[LogSource]) -> Vec<LogPart> {
         // Our own lies where the folder does, even if the user has moved that.
         let ours = LogSource { path: folder.join("log"), ..source.clone() };
         let source = if source.inode.is_none() { &ours } else { source };
-        let found = open_regular(&source.path).and_then(|file| file.metadata());
-        let found = found.ok().map(|meta| (meta.ino(), meta.len()));
+        let file = open_regular(&source.path).ok();
+        let found = file.as_ref().and_then(|file| file.metadata().ok()).map(|meta| (meta.ino(), meta.len()));
         // Our spool is made with its first byte, and its index with it.
         let nothing_yet = || (source.inode.is_none() && !folder.join("index").exists()).then_some((0, 0));
-        source.part(found.or_else(nothing_yet))
+        let part = source.part(found.or_else(nothing_yet));
+        // Nobody lived to say what `log.max_size` took out.
+        let cut =
+            file.filter(|_| part.spooled).and_then(|file| fs::hole(&file)).filter(|cut| cut.end < part.end);
+        let trouble = cut.as_ref().map(|cut| PartTrouble::Cut { bytes: cut.end - cut.start });
+        LogPart { trouble: part.trouble.or(trouble), cut, ..part }
     };
     sources.iter().map(part).collect()
 }

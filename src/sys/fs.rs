@@ -68,6 +68,15 @@ pub fn check_ours(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The first range of the file for which the disk holds nothing: lseek(2), SEEK_HOLE. None: there is none.
+pub fn hole(file: &File) -> Option<std::ops::Range<u64>> {
+    use nix::unistd::{Whence, lseek};
+    let from = lseek(file, 0, Whence::SeekHole).ok()?;
+    // Behind the last byte there is always one, and no data after it.
+    let to = lseek(file, from, Whence::SeekData).ok()?;
+    Some(u64::try_from(from).ok()?..u64::try_from(to).ok()?)
+}
+
 /// Opens a regular file for reading, and nothing that could hang or never end (a FIFO, a device).
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
@@ -217,6 +226,18 @@ mod tests {
         assert!(!create_synced(&path, b"running").unwrap());
         assert_eq!(std::fs::read(&path).unwrap(), b"ended");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_hole_is_found_and_a_whole_file_has_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = File::create_new(dir.path().join("log")).unwrap();
+        (&file).write_all(&[1; 1 << 20]).unwrap();
+        assert_eq!(hole(&file), None);
+        use nix::fcntl::{FallocateFlags, fallocate};
+        let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        fallocate(&file, flags, 1 << 18, 1 << 18).unwrap();
+        assert_eq!(hole(&file), Some(1 << 18..1 << 19));
     }
 
     /// Catches: a body.mime that is a link to some secret of the user's, mailed out.
