@@ -290,7 +290,7 @@ class GitTest(programs.ProgramTest):
         $W git bisect start HEAD HEAD~7 >/dev/null
         $W git bisect run $W sh -c '! grep -q 5 numbers' | grep 'first bad'
         git bisect reset 2>/dev/null
-        $W git rebase -q --exec "$W git log --oneline -n 1" HEAD~3 2>&1 | tr '\\r' '\\n' | sed '/^Executing/d'
+        $W git rebase -q --exec "$W git log --oneline -n 1" HEAD~3 2>&1 | tr '\\r' '\\n' | sed '/Executing: /d'
         GIT_EDITOR="$W sed -i s/Change/Changed/" $W git commit -q --amend
         git hash-object numbers | $W git cat-file --batch
         cd ..
