@@ -255,6 +255,8 @@ shell.type(f"{ours} sh -c 'echo wa''its; read x <gate; echo as''ks; read x; echo
 shell.expect("waits")
 shell.type("\nfg\n")
 shell.expect("exit 7'\r\n")
+# bash names the job before it gives it the terminal.
+wait_until("it has the terminal", lambda: os.tcgetpgrp(shell.main) != shell.pid)
 open("gate", "w").write("\n")
 shell.expect("asks")
 shell.type("this\r")
