@@ -86,6 +86,7 @@ fn refuse(error: &clap::Error) -> Exit {
         Some(better) => ui.error(&better),
         None => {
             let text = error.render().to_string();
+            // A split always has a first part.
             let text = text.split("\n\nFor more information").next().unwrap_or_default();
             ui.trouble(text.trim_start_matches("error: ").trim_end());
         }

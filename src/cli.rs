@@ -64,7 +64,7 @@ impl<T: Args> Args for Late<T> {
     }
 }
 
-/// What the subcommand says of itself stands, whatever its arguments say.
+/// What the subcommand says of itself stands, whatever its arguments say; nothing, if it says nothing.
 fn described(command: Command, augment: fn(Command) -> Command) -> Command {
     let about = command.get_about().cloned().unwrap_or_default();
     augment(command).about(about)

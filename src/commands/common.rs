@@ -183,7 +183,7 @@ pub fn log_limits(log: &LogSettings) -> Limits {
 pub fn start_of(origin: Origin, mail: &MailArgs, env: &OfRun) -> RunStart {
     let started = clock::now();
     let cwd = std::env::current_dir().map_or_else(
-        // The folder was deleted under us; the shell still has its name.
+        // The folder was deleted under us; the shell still has its name. Without one it's not told.
         |_| std::env::var("PWD").unwrap_or_default(),
         |dir| text_of(dir.as_os_str()),
     );

@@ -91,6 +91,7 @@ fn wait_for_record(folder: &Path) {
     let since = Mark::now();
     let began = || !folder.join(FILE).is_file() && lock_seen(folder) == LockSeen::Taken;
     while since.elapsed() < RECORD_COMES && began() {
+        // Whoever writes it can't be waited for: it may be on another host.
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -139,6 +140,7 @@ fn is_meant(id: &str, name: &str) -> bool {
     !id.is_empty() && (name.starts_with(id) || random.starts_with(id))
 }
 
+/// Folders come from a listing, so they have a name.
 fn name(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -97,8 +97,13 @@ fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> {
     std::fs::read_dir(folder).into_iter().flatten().flatten()
 }
 
+/// Bytes on the disk: a log whose middle was taken out is longer than what it takes. What can't be
+/// asked has gone meanwhile.
 fn size_of(run: &Path) -> u64 {
-    entries(run).filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
+    use std::os::unix::fs::MetadataExt;
+    /// st_blocks counts these, whatever the file system's own are: stat(2).
+    const BLOCK: u64 = 512;
+    entries(run).filter_map(|entry| entry.metadata().ok()).map(|meta| meta.blocks() * BLOCK).sum()
 }
 
 /// Is it what a run left that died before it had a record? Whatever else lies there (the root may be
@@ -109,6 +114,7 @@ fn is_nobodys(run: &Path, now: Timestamp) -> bool {
     if !named || !no_record || lock_seen(run) == LockSeen::Taken {
         return false;
     }
+    // A time that can't be had proves nothing: then the folder stays.
     let written = |meta: Metadata| Timestamp::try_from(meta.modified().ok()?).ok();
     let inside = entries(run).filter_map(|entry| written(entry.metadata().ok()?));
     let last = run.symlink_metadata().ok().and_then(written).into_iter().chain(inside).max();
@@ -176,11 +182,14 @@ mod tests {
         let store = Store::open(dir.path().join("outbox")).unwrap();
         make_run(dir.path(), "1-old", Some("2026-01-01T00:00:00Z"), 10);
         make_run(dir.path(), "0-running", None, 10);
-        make_run(dir.path(), "2-surplus", Some("2026-03-01T00:00:00Z"), 10_000);
-        make_run(dir.path(), "3-new", Some("2026-03-01T00:00:00Z"), 10_000);
+        make_run(dir.path(), "2-surplus", Some("2026-03-01T00:00:00Z"), 1_000_000);
+        make_run(dir.path(), "3-new", Some("2026-03-01T00:00:00Z"), 1_000_000);
+        // A log that was cut by `log.max_size` takes less than its length.
         make_run(dir.path(), "4-newest", Some("2026-03-01T00:00:00Z"), 10);
+        let log = dir.path().join("runs/4-newest/log");
+        File::options().write(true).open(log).unwrap().set_len(1 << 30).unwrap();
         let newest = RunId("4-newest".into());
-        let keep = Keep { age: Duration::from_secs(30 * 86_400), size: 12_000, newest: &newest };
+        let keep = Keep { age: Duration::from_secs(30 * 86_400), size: 1_200_000, newest: &newest };
         prune(dir.path(), &store, &keep, "2026-03-02T00:00:00Z".parse().unwrap());
         let expected = ["4-newest", "3-new", "0-running"];
         assert_eq!(left(dir.path()), expected);

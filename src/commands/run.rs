@@ -113,6 +113,7 @@ fn exec(image: &ExecImage, command: &[OsString], ui: &Ui) -> Exit {
 }
 
 fn not_started(command: &[OsString], errno: i32) -> Error {
+    // Never empty: that was refused before.
     let name = command.first().map(|c| common::text_of(c)).unwrap_or_default();
     let error = Error::new(Kind::Setup, format!("can't run `{name}`"))
         .because(std::io::Error::from_raw_os_error(errno));

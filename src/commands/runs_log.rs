@@ -81,6 +81,7 @@ impl Part {
             return print_kept(&mut self.now).map_err(|e| cannot("print", e));
         }
         let file = open_regular(&path).map_err(|e| cannot("read", e))?;
+        // Where that can't be told, only its length shows that it is another.
         let inode = file.metadata().map(|meta| meta.ino()).ok();
         if end < printed || (self.inode.is_some() && self.inode != inode) {
             // Cut short, or another file now: from its beginning, as `tail -F` does.

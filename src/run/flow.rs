@@ -77,6 +77,12 @@ fn get(count: &AtomicU64) -> u64 {
     count.load(Acquire)
 }
 
+/// What lies in a pipe may be more than was counted, when the run's end copied ahead
+/// ([`Flow::record_ahead`]) and was cut off.
+fn less(count: &AtomicU64, by: u64) -> u64 {
+    get(count).saturating_sub(by)
+}
+
 impl Flow {
     /// # Errors
     /// When there are no pipes to be had.
@@ -377,18 +383,18 @@ impl Flow {
             if was(Step::Copy) || (was(Step::Take) && way == Way::Recorded) {
                 c.copied.store(get(&c.recorded) + copy, Release);
             } else {
-                c.recorded.store(get(&c.copied) - copy, Release);
+                c.recorded.store(less(&c.copied, copy), Release);
             }
         }
         match way {
             Way::Spliced if was(Step::Take) => c.taken.store(get(&c.delivered) + held, Release),
-            Way::Spliced => c.delivered.store(get(&c.taken) - held, Release),
+            Way::Spliced => c.delivered.store(less(&c.taken, held), Release),
             Way::Recorded => {
                 c.taken.store(get(&c.copied), Release);
                 c.delivered.store(get(&c.copied), Release);
             }
             Way::Buffered if was(Step::Take) => c.taken.store(get(&c.loaded) + held, Release),
-            Way::Buffered => c.loaded.store(get(&c.taken) - held, Release),
+            Way::Buffered => c.loaded.store(less(&c.taken, held), Release),
             Way::Plain => {}
         }
         Ok(())

@@ -315,6 +315,7 @@ fn record_durably(run: &Run<'_>) {
 }
 
 /// For what may wait for a disk that hangs: in a process that holds nothing that a reader could wait for.
+/// Without a process to spare it isn't done: no mail is due then, only `runs list` lacks the end.
 fn in_a_process_of_its_own(work: impl FnOnce()) {
     if let Ok(Fork::Child) = process::fork() {
         fds::detach_standard(&[0, 1, 2]);

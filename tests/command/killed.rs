@@ -202,6 +202,17 @@ def tree(front):
     # Not only forked: until exec has succeeded, the supervisor waits for that.
     until("it is the command", lambda: open(f"/proc/{command}/comm").read() != "notify-done\n")
     return supervisor, command
+def read_to_end(fd, at_once=65536):
+    got = b""
+    while True:
+        try:
+            part = os.read(fd, at_once)
+        except OSError:  # EIO: nobody has the terminal open any more.
+            part = b""
+        if not part:
+            os.close(fd)
+            return got
+        got += part
 "#;
 
 /// Catches: a status that only the supervisor knew. The command has ended and was waited for, a slow

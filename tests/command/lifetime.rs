@@ -81,16 +81,7 @@ for kind in ("pipe", "socket", "pty"):
     until("it waits for its reader", blocked)
     run.terminate()
     print(kind, run.wait(20), end=" ")
-    got = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:
-            part = b""
-        if not part:
-            break
-        got += part
-    os.close(ours)
+    got = read_to_end(ours)
     (name,) = glob.glob(".local/state/notify-done/runs/*/log")
     log = open(name, "rb").read()
     os.rename(name, kind)

@@ -70,16 +70,7 @@ for kind in ("pipe", "socket", "pty", "fifo"):
         os.set_blocking(theirs, blocking)
         run = subprocess.Popen([ND, "--", "python3", "-c", write], stdout=theirs)
         os.close(theirs)
-        got = b""
-        while True:
-            try:
-                part = os.read(ours, 997)
-            except OSError:
-                part = b""
-            if not part:
-                break
-            got += part
-        os.close(ours)
+        got = read_to_end(ours, 997)
         print(kind, blocking, run.wait(20), got == expected)
 "#;
     let told: String = ["pipe", "socket", "pty", "fifo"]

@@ -30,6 +30,17 @@ def wait_for(fd):
 """
 
 
+# Says which of the keys' signals it got, until a line is typed; ends with 9.
+LISTENER = WAITING + r"""
+for name in ("SIGINT", "SIGQUIT"):
+    signal.signal(getattr(signal, name), lambda n, _: os.write(1, b"got %d\n" % n))
+os.write(1, b"ready\n")
+wait_for(0)
+sys.stdin.readline()
+sys.exit(9)
+"""
+
+
 class Terminal:
     """Runs `argv` with the terminal as its controlling one, on the descriptors `on`; of 0, 1 and 2
     the others are a pipe (1, 2) or empty (0)."""
@@ -61,6 +72,12 @@ class Terminal:
 
     def type(self, text):
         os.write(self.main, text.encode())
+
+    def type_signals(self):
+        """Ctrl-C, Ctrl-\\ and Ctrl-C again, each of which LISTENER gets once before the next."""
+        for key, got in ("\x03", "got 2"), ("\x1c", "got 3"), ("\x03", "got 2"):
+            self.type(key)
+            self.expect(got)
 
     def expect(self, wanted):
         """Waits until `wanted` is shown; returns what was shown before it since the last time."""

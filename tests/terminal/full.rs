@@ -77,20 +77,9 @@ fn keys_are_signals_once() {
     drive(
         &quiet(),
         r#"
-listener = WAITING + r'''
-import os, signal, sys
-for name in ("SIGINT", "SIGQUIT"):
-    signal.signal(getattr(signal, name), lambda n, _: os.write(1, b"got %d\n" % n))
-os.write(1, b"ready\n")
-wait_for(0)
-sys.stdin.readline()
-sys.exit(9)
-'''
-terminal = Terminal(FULL + ["python3", "-c", listener])
+terminal = Terminal(FULL + ["python3", "-c", LISTENER])
 terminal.expect("ready")
-for key, got in ("\x03", "got 2"), ("\x1c", "got 3"), ("\x03", "got 2"):
-    terminal.type(key)
-    terminal.expect(got)
+terminal.type_signals()
 os.kill(terminal.pid, signal.SIGINT)
 terminal.expect("got 2")
 terminal.type("\r")

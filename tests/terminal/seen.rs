@@ -109,20 +109,9 @@ fn ctrl_c_is_the_commands_and_comes_once() {
     drive(
         &quiet(),
         r#"
-listener = WAITING + r'''
-import os, signal, sys
-for name in ("SIGINT", "SIGQUIT"):
-    signal.signal(getattr(signal, name), lambda n, _: os.write(1, b"got %d\n" % n))
-os.write(1, b"ready\n")
-wait_for(0)
-sys.stdin.readline()
-sys.exit(9)
-'''
-terminal = Terminal(WRAPPED + ["python3", "-c", listener])
+terminal = Terminal(WRAPPED + ["python3", "-c", LISTENER])
 terminal.expect("ready")
-for key, got in ("\x03", "got 2"), ("\x1c", "got 3"), ("\x03", "got 2"):
-    terminal.type(key)
-    terminal.expect(got)
+terminal.type_signals()
 terminal.type("\n")
 status, _ = terminal.wait()
 assert os.waitstatus_to_exitcode(status) == 9, status
