@@ -128,10 +128,19 @@ fn the_mailer_killed() {
     let run = scene.start();
     scene.gate.open();
     scene.server.wait_for_connections(1, LONG);
-    // The command and the supervisor have ended: the front, a subreaper, has the mailer.
-    wait_until("only the mailer is left", || children(run.pid()).len() == 1);
+    // The command and the supervisor have ended: the front, a subreaper, has the mailer. An only child
+    // with one of its own is the supervisor still.
+    let mut mailer = None;
+    wait_until("only the mailer is left", || {
+        let path = |only| format!("/proc/{only}/task/{only}/children");
+        mailer = match children(run.pid())[..] {
+            [only] if fs::read_to_string(path(only)).is_ok_and(|below| below.is_empty()) => Some(only),
+            _ => None,
+        };
+        mailer.is_some()
+    });
     scene.server.set_script(qq);
-    kill(first_child(run.pid()), Signal::SIGKILL).unwrap();
+    kill(mailer.unwrap(), Signal::SIGKILL).unwrap();
     let done = run.finish();
     done.assert_code(7);
     scene.assert_mailed();
