@@ -12,6 +12,7 @@ pub mod machine;
 pub mod paths;
 pub mod pipes;
 pub mod process;
+pub mod schedule;
 pub mod shared;
 pub mod signals;
 pub mod tty;

@@ -304,30 +304,6 @@ pub fn zombie_status(pid: Pid) -> Option<i32> {
     if fields.first() == Some(&"Z") { fields.get(49)?.parse().ok() } else { None }
 }
 
-/// How we get a processor, beside others that want it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manners {
-    Normal,
-    /// We let others finish what they are at: SCHED_BATCH of sched(7).
-    Batch,
-}
-
-/// Changes how this process is scheduled. Real-time and idle classes that the caller chose stay.
-pub fn behave(manners: Manners) {
-    let (from, to) = match manners {
-        Manners::Normal => (libc::SCHED_BATCH, libc::SCHED_OTHER),
-        Manners::Batch => (libc::SCHED_OTHER, libc::SCHED_BATCH),
-    };
-    let none = libc::sched_param { sched_priority: 0 };
-    // SAFETY: plain numbers and a pointer to a live struct.
-    unsafe {
-        if libc::sched_getscheduler(0) == from {
-            // Refused in some sandboxes: then we are as we were.
-            libc::sched_setscheduler(0, to, &raw const none);
-        }
-    }
-}
-
 /// SIGCONT for a process that is stopped. One that isn't might lose a SIGTSTP by it that it is still
 /// to read: each takes the other away, signal(7).
 pub fn wake_if_stopped(pid: Pid) {
