@@ -126,21 +126,17 @@ fn the_mailer_killed() {
     let qq = Script::qq().account("10001@qq.com", "abcdefghijklmnop");
     scene.server.set_script(qq.clone().at(Stage::Greeting, Action::Hang));
     let run = scene.start();
+    let supervisor = first_child(run.pid());
     scene.gate.open();
     scene.server.wait_for_connections(1, LONG);
-    // The command and the supervisor have ended: the front, a subreaper, has the mailer. An only child
-    // with one of its own is the supervisor still.
-    let mut mailer = None;
+    // The command and the supervisor have ended: the front, a subreaper, has the mailer.
+    let mut left = Vec::new();
     wait_until("only the mailer is left", || {
-        let path = |only| format!("/proc/{only}/task/{only}/children");
-        mailer = match children(run.pid())[..] {
-            [only] if fs::read_to_string(path(only)).is_ok_and(|below| below.is_empty()) => Some(only),
-            _ => None,
-        };
-        mailer.is_some()
+        left = children(run.pid());
+        left.len() == 1 && left[0] != supervisor
     });
     scene.server.set_script(qq);
-    kill(mailer.unwrap(), Signal::SIGKILL).unwrap();
+    kill(left[0], Signal::SIGKILL).unwrap();
     let done = run.finish();
     done.assert_code(7);
     scene.assert_mailed();
