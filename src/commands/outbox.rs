@@ -200,6 +200,8 @@ pub fn drain_telling(
     lang: Lang,
     tell: &mut dyn FnMut(Word),
 ) -> Result<Tally> {
+    // It holds codes from here on.
+    crate::sys::process::forbid_core();
     let tell = std::cell::RefCell::new(tell);
     let mut secret = |account: &Account| {
         let source = account.secret.as_ref().ok_or_else(|| no_code(account))?;

@@ -26,7 +26,7 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
         return copy_only();
     }
     let mut context = Context::new(&args.mail.common, args.mail.overrides());
-    let loaded = context.load();
+    let loaded = context.load_without_codes();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
     let start = common::start_of(Origin::Pipe, &args.mail, &context.of_run);
     let folder = context.make_run_folder(&start.id, ui);

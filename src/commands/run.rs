@@ -25,7 +25,7 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
         return exec_only(command, ui);
     }
     let mut context = Context::new(&args.mail.common, args.mail.overrides());
-    let loaded = context.load();
+    let loaded = context.load_without_codes();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
     if (args.strict || context.of_run.strict)
         && (!loaded.diagnostics.is_empty() || !context.diagnostics.is_empty())
