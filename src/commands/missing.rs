@@ -16,7 +16,7 @@ use crate::render::i18n::Lang;
 use crate::run::alive::{self, Claim, Lookout, Turn};
 use crate::run::facts::{Death, RunFacts, RunStart};
 use crate::run::interrupted;
-use crate::run::life::Life;
+use crate::run::life::{Life, LockSeen};
 use crate::run::mailer::Teller;
 use crate::run::record::{FILE, Phase, RunRecord};
 use crate::sys::fs::{Durability, create_private, open_ours, replace};
@@ -154,6 +154,11 @@ struct Missing {
 /// Does this run lack its notice? Then nobody else makes it as long as the answer lives.
 fn look_at(folder: &Path, root: &Path, lookout: &Lookout) -> Option<Missing> {
     let why = match read(folder)? {
+        // Its front lives: it has a mailer at work, or another one's end to hear of, and a terminal to
+        // tell.
+        RunRecord { phase: Phase::Ended(_), .. } if alive::lock_seen(folder) == LockSeen::Taken => {
+            return None;
+        }
         RunRecord { phase: Phase::Ended(_), .. } => None,
         RunRecord { underway, .. } => match lookout.life(folder, &underway?.owner) {
             Life::Dead(why) => Some(why),

@@ -128,17 +128,26 @@ fn the_mailer_killed() {
     let run = scene.start();
     scene.gate.open();
     scene.server.wait_for_connections(1, LONG);
-    // The command and the supervisor have ended: the front, a subreaper, has the mailer.
-    wait_until("only the mailer is left", || children(run.pid()).len() == 1);
+    // The command and the supervisor have ended: the front, a subreaper, has the mailer. An only child
+    // with one of its own is the supervisor still.
+    let mut mailer = None;
+    wait_until("only the mailer is left", || {
+        let path = |only| format!("/proc/{only}/task/{only}/children");
+        mailer = match children(run.pid())[..] {
+            [only] if fs::read_to_string(path(only)).is_ok_and(|below| below.is_empty()) => Some(only),
+            _ => None,
+        };
+        mailer.is_some()
+    });
     scene.server.set_script(qq);
-    kill(first_child(run.pid()), Signal::SIGKILL).unwrap();
+    kill(mailer.unwrap(), Signal::SIGKILL).unwrap();
     let done = run.finish();
     done.assert_code(7);
     scene.assert_mailed();
 }
 
 /// Catches: a run whose every process was killed before its notice was in the outbox, forgotten; or
-/// told twice.
+/// told twice; one whose front lives, made by another, so that its terminal is told nothing.
 #[test]
 fn a_notice_that_nobody_lived_to_make() {
     let mut scene = Scene::new();
@@ -164,6 +173,12 @@ fn a_notice_that_nobody_lived_to_make() {
     assert_eq!(scene.server.received().len(), 1);
     std::fs::remove_dir_all(only_entry(&state.join("outbox/sent"))).unwrap();
     nobody_lived();
+    // As its front would: that one tells its terminal what becomes of the notice, and this can't.
+    let front = std::fs::File::open(folder.join("lock")).unwrap();
+    front.lock().unwrap();
+    scene.env.notify_done(["outbox", "flush"]).stderr_is_free().run().assert_code(0);
+    assert_eq!((scene.server.received().len(), count(&scene.env, "sent")), (1, 0));
+    drop(front);
     scene.env.notify_done(["outbox", "flush"]).stderr_is_free().run().assert_code(0);
     let mails = scene.server.wait_for_mails(2, LONG);
     assert!(parse::mail(&mails[1].data).text.unwrap().contains("exit code 7"));
