@@ -60,7 +60,7 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
         send_first(store, &entry_id(facts), &loaded.settings, (lang, teller));
     }
     teller.say(&Word::Done);
-    missing::make_and_send(context);
+    missing::make_and_send(context, &facts.start.id);
     if let (Some(root), Some(_)) = (&context.root, &made)
         && let Ok(store) = Store::open(root.join("outbox"))
     {

@@ -74,7 +74,7 @@ struct Flush<'a> {
 impl Flush<'_> {
     fn run(&self, usual: &Loaded) -> Result<Exit> {
         let mut total = Tally::default();
-        total.left += missing::make(self.context, Patience::Wait, &mut |text| self.say(text)).not_kept;
+        total.left += missing::make(self.context, None, Patience::Wait, &mut |text| self.say(text)).not_kept;
         let stores = stores()?;
         for whose in self.groups(&stores)? {
             let Tally { sent, kept, failed, left } = self.send(&whose, &stores, usual)?;

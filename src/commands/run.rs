@@ -47,7 +47,8 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let again = notice::Again { context: &context, folder: folder.clone() };
     let limits = common::log_limits(&loaded.settings.log);
     let pty = pty(args.pty.or(context.of_run.pty).unwrap_or_default(), lang, ui);
-    let for_others = || missing::make_and_send(&context);
+    let own = start.id.clone();
+    let for_others = || missing::make_and_send(&context, &own);
     let request =
         Request { start, image: &image, pty, folder, limits, policy, overrides, for_others: &for_others };
     let ended = match front::run(request, &mut job) {
