@@ -82,16 +82,60 @@ fn refuse(error: &clap::Error) -> Exit {
     }
     let args: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
     let line = Line::read(&args);
-    match meant(error, &line) {
+    match long_dash(error, &args).or_else(|| not_utf8(error)).or_else(|| meant(error, &line)) {
         Some(better) => ui.error(&better),
-        None => {
-            let text = error.render().to_string();
-            // A split always has a first part.
-            let text = text.split("\n\nFor more information").next().unwrap_or_default();
-            ui.trouble(text.trim_start_matches("error: ").trim_end());
-        }
+        None => ui.trouble(&as_clap_has_it(error)),
     }
     Exit::Code(if line.subcommand.is_some() { exit::USAGE } else { exit::OWN_FAILURE })
+}
+
+/// Its words, but for advice that would make a command of a mistyped option.
+fn as_clap_has_it(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let misleads =
+        |part: &&str| part.starts_with("  tip: to pass") || part.starts_with("For more information");
+    let parts: Vec<&str> = text.trim_end().split("\n\n").filter(|part| !misleads(part)).collect();
+    parts.join("\n\n").trim_start_matches("error: ").trim_end().to_owned()
+}
+
+/// What clap took offence at.
+fn offence(error: &clap::Error) -> Option<&str> {
+    use clap::error::{ContextKind, ContextValue};
+    if !matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
+        return None;
+    }
+    match error.get(ContextKind::InvalidArg).or_else(|| error.get(ContextKind::InvalidSubcommand)) {
+        Some(ContextValue::String(offends)) => Some(offends),
+        _ => None,
+    }
+}
+
+/// `notify-done —— make`, `—title x`: what a Chinese keyboard, or a program that corrects as one types,
+/// makes of two hyphens.
+fn long_dash(error: &clap::Error, args: &[String]) -> Option<Error> {
+    const LONG: [char; 5] = ['—', '–', '―', '－', '−'];
+    let offends = offence(error).filter(|offends| offends.starts_with(LONG))?;
+    let name = offends.trim_start_matches(LONG).trim_start_matches('-');
+    let mended: Vec<String> =
+        args.iter().map(|arg| if arg == offends { format!("--{name}") } else { arg.clone() }).collect();
+    let what = format!("`{offends}` begins with a long dash, where two hyphens belong");
+    Some(Error::new(Kind::Usage, what).hint(typed(&["notify-done"], &[&mended])))
+}
+
+/// Which option it is whose value isn't text (a title in GBK, say).
+fn not_utf8(error: &clap::Error) -> Option<Error> {
+    if error.kind() != ErrorKind::InvalidUtf8 {
+        return None;
+    }
+    let args: Vec<_> = std::env::args_os().skip(1).take_while(|arg| arg != "--").collect();
+    let at = args.iter().position(|arg| arg.to_str().is_none())?;
+    let shown = args[at].to_string_lossy();
+    let option = match at.checked_sub(1).and_then(|before| args[before].to_str()) {
+        Some(option) if option.starts_with('-') && !shown.starts_with('-') => option,
+        _ => shown.split('=').next().unwrap_or_default(),
+    };
+    let error = Error::new(Kind::Usage, format!("what is given with `{option}` isn't UTF-8"));
+    Some(error.hint("type it in a UTF-8 terminal; the command itself, after `--`, may be any bytes"))
 }
 
 /// What was typed, as far as it can be made out although it is wrong.
@@ -136,12 +180,7 @@ fn first_word(command: &clap::Command, args: &[String]) -> Option<usize> {
 
 /// The right form of what clap took offence at, where we can tell.
 fn meant(error: &clap::Error, line: &Line<'_>) -> Option<Error> {
-    use clap::error::{ContextKind, ContextValue};
-    if !matches!(error.kind(), ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand) {
-        return None;
-    }
-    let offends = error.get(ContextKind::InvalidArg).or_else(|| error.get(ContextKind::InvalidSubcommand));
-    let Some(ContextValue::String(offends)) = offends else { return None };
+    let offends = offence(error)?;
     let (word, after) = line.rest.split_first()?;
     match &line.subcommand {
         None => (offends == word).then(|| without_dashes(word, after, line)),
@@ -150,7 +189,7 @@ fn meant(error: &clap::Error, line: &Line<'_>) -> Option<Error> {
                 .hint(typed(&["notify-done"], &[line.rest, line.before])),
         ),
         Some(pipe) if word == "pipe" => {
-            let at = first_word(pipe, after).filter(|at| after[*at] == *offends)?;
+            let at = first_word(pipe, after).filter(|at| after[*at] == offends)?;
             Some(with_a_command(offends, after.split_at(at)))
         }
         Some(_) => None,
@@ -163,6 +202,9 @@ fn without_dashes(word: &str, after: &[String], line: &Line<'_>) -> Error {
     let dashes = ["--".to_owned()];
     let error =
         Error::new(Kind::Usage, what).hint(typed(&["notify-done"], &[line.before, &dashes, line.rest]));
+    if word == "help" {
+        return error.hint("or, to be told more: notify-done --help");
+    }
     let cli = Cli::command();
     // Longer ones only: `pip` is no slip.
     let similar = |known: &&str| word.len() > 4 && strsim::osa_distance(known, word) <= 2;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::config::{Attach, Language, Mailbox, On, Overrides, Wait};
+use crate::config::{Attach, Language, Mailbox, On, Overrides, Wait, values};
 use crate::run::wiring::PtyMode;
 
 /// Runs a command as if it ran alone, keeps its output, and mails you a summary with the full log
@@ -147,7 +147,7 @@ pub struct MailArgs {
     #[arg(long, value_name = "LANG", help_heading = "The mail")]
     pub lang: Option<Language>,
     /// Lines of output that the mail's body shows [default: 50]
-    #[arg(long, value_name = "N", help_heading = "The mail", allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", help_heading = "The mail", value_parser = values::tail_lines, allow_hyphen_values = true)]
     pub tail: Option<u32>,
     /// What of the log is attached: full, tail, none [default: full]
     #[arg(long, value_name = "WHAT", help_heading = "The mail")]
@@ -156,7 +156,7 @@ pub struct MailArgs {
     #[arg(long, value_name = "WHEN")]
     pub on: Option<On>,
     /// No mail for a shorter run (90s, 5m, 1h 30m)
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, allow_hyphen_values = true)]
     pub min_duration: Option<Duration>,
     /// How long the prompt may wait for the mail (0s: not at all; auto: 3s at a terminal)
     #[arg(long, value_name = "DURATION|auto", allow_hyphen_values = true)]
@@ -185,7 +185,7 @@ pub struct PipeArgs {
     #[command(flatten)]
     pub mail: MailArgs,
     /// The command's exit code, if you know it already
-    #[arg(long, value_name = "CODE", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(0..=255))]
+    #[arg(long, value_name = "CODE", allow_negative_numbers = true, value_parser = values::exit_code)]
     pub status: Option<i32>,
     /// A file that holds the exit code when the input has ended: `(make; echo $? >st) 2>&1 | notify-done pipe --status-file st`
     #[arg(long, value_name = "FILE", conflicts_with = "status")]
@@ -273,7 +273,7 @@ pub enum RunsAction {
         #[arg(long)]
         kill: bool,
         /// How long to wait for its end
-        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "10s")]
+        #[arg(long, value_name = "DURATION", value_parser = values::duration, default_value = "10s", allow_hyphen_values = true)]
         timeout: Duration,
         #[command(flatten)]
         common: CommonArgs,

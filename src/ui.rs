@@ -61,8 +61,7 @@ impl Ui {
 
     /// A finding about `notify.toml` or a variable.
     pub fn diagnostic(&self, diagnostic: &Diagnostic) {
-        let key = diagnostic.key.as_deref().map(|key| format!("{key}: ")).unwrap_or_default();
-        self.words(&format!("{}: {key}{}", diagnostic.place, diagnostic.message));
+        self.words(&diagnostic.to_string());
         if let Some(hint) = &diagnostic.hint {
             err(&format!("  {hint}"));
         }
@@ -72,7 +71,7 @@ impl Ui {
         let mut lines = text.lines();
         err(&format!("notify-done: {}", lines.next().unwrap_or_default()));
         for line in lines {
-            err(&format!("  {line}"));
+            err(format!("  {line}").trim_end());
         }
     }
 }

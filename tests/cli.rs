@@ -68,6 +68,58 @@ fn words_of_ours_are_told_from_a_command() {
     }
 }
 
+/// Catches `notify-done -- '——' make`: advice that can't work for what a Chinese keyboard, or a text
+/// program that corrects as one types, makes of two hyphens.
+#[test]
+fn long_dashes_are_told_from_hyphens() {
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["—-", "make"], 125, "notify-done -- make"),
+        (&["——", "make", "-j8"], 125, "notify-done -- make -j8"),
+        (&["–", "make"], 125, "notify-done -- make"),
+        (&["－－", "make"], 125, "notify-done -- make"),
+        (&["-q", "—", "make"], 125, "notify-done -q -- make"),
+        (&["—title", "x", "--", "make"], 125, "notify-done --title x -- make"),
+        (&["pipe", "–title", "x"], 2, "notify-done pipe --title x"),
+    ];
+    for (args, code, says) in cases {
+        let done = TestEnv::new().notify_done(args).says(&["two hyphens", says]).run();
+        done.assert_code(code).assert_stdout("");
+        assert!(done.stderr.lines().any(|line| line.trim() == says), "{}", done.stderr);
+    }
+}
+
+/// Catches advice that makes a command of a mistyped option, and `help` taken for a command.
+#[test]
+fn a_mistyped_option_is_no_command() {
+    let done = TestEnv::new().notify_done(["--bogus", "--", "true"]).says(&["'--bogus'", "Usage"]).run();
+    done.assert_code(125).assert_stdout("");
+    assert!(!done.stderr.contains("-- --bogus"), "{}", done.stderr);
+    assert!(!done.stderr.lines().any(|line| line.ends_with(' ')), "{:?}", done.stderr);
+    let similar = TestEnv::new().notify_done(["--titel", "x", "--", "true"]).says(&["'--title'"]).run();
+    similar.assert_code(125);
+    let help = TestEnv::new().notify_done(["help"]).says(&[": notify-done --help\n"]).run();
+    help.assert_code(125);
+}
+
+/// Catches "one or more arguments": which one, of a long line?
+#[test]
+fn an_option_that_is_not_utf8_is_named() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    // 训练 in GBK.
+    let gbk = OsStr::from_bytes(b"\xd1\xb5\xc1\xb7");
+    let args = [OsStr::new("--title"), gbk, OsStr::new("--"), OsStr::new("true")];
+    let done = TestEnv::new().notify_done(args).says(&["`--title`", "UTF-8"]).run();
+    done.assert_code(125).assert_stdout("");
+    let args = [OsStr::new("--"), OsStr::new("echo"), gbk];
+    TestEnv::new()
+        .notify_done(args)
+        .stderr_is_free()
+        .run()
+        .assert_code(0)
+        .assert_stdout(b"\xd1\xb5\xc1\xb7\n");
+}
+
 #[test]
 fn a_pipe_into_the_bare_name_is_told_of_pipe() {
     let done = TestEnv::new().notify_done::<&str>([]).stdin("x").says(&["| notify-done pipe"]).run();
@@ -79,12 +131,14 @@ fn a_pipe_into_the_bare_name_is_told_of_pipe() {
 
 #[test]
 fn wrong_usage_of_a_subcommand_is_2_and_names_what_is_wrong() {
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 15] = [
         (&["runs"], "list"),
         (&["runs", "stop", "--timeout", "soon"], "soon"),
         (&["runs", "log", "a", "b"], "b"),
-        (&["pipe", "--status", "256"], "256"),
-        (&["pipe", "--status", "-1"], "-1"),
+        (&["pipe", "--status", "256"], "from 0 to 255"),
+        (&["pipe", "--status", "-1"], "from 0 to 255"),
+        (&["pipe", "--status", "many"], "from 0 to 255"),
+        (&["runs", "stop", "--timeout", "-1s"], "`-1s` isn't a duration"),
         (&["pipe", "--status", "1", "--status-file", "x"], "--status-file"),
         (&["pipe", "--no-such"], "--no-such"),
         (&["pipe", "--to", "no address"], "no address"),
@@ -106,12 +160,16 @@ fn wrong_usage_of_a_subcommand_is_2_and_names_what_is_wrong() {
 fn wrong_values_are_quoted_with_what_would_be_right() {
     let cases = [
         ("--wait", "soon", "30s"),
-        ("--min-duration", "5", "time unit"),
+        ("--min-duration", "5", "90s, 1h 30m"),
+        ("--min-duration", "101years", "100 years"),
         ("--on", "sometimes", "always, failure, success"),
         ("--log", "all", "full, tail, none"),
         ("--lang", "de", "auto, en, zh"),
-        ("--tail", "-1", "--tail"),
+        ("--tail", "-1", "from 0 to 10000"),
+        ("--tail", "10001", "from 0 to 10000"),
+        ("--tail", "many", "from 0 to 10000"),
         ("--to", "nobody", "@"),
+        ("--to", "a@b.c, d@e.f", "each address on its own"),
         ("--to", "a@b.c\nBcc: x@y.z", "--to"),
         ("--pty", "half", "auto, full, off"),
     ];

@@ -114,6 +114,14 @@ impl Context {
         loaded
     }
 
+    /// The same without the codes, for who sends nothing: they aren't in the memory, and so in the core,
+    /// of a process that only waits for the command.
+    pub fn load_without_codes(&self) -> Loaded {
+        let mut loaded = self.load();
+        loaded.settings.accounts.iter_mut().for_each(|account| account.secret = None);
+        loaded
+    }
+
     /// Finds a place for our state and makes the run's folder in it. Without one the command runs
     /// all the same, and the words here say what is lost.
     pub fn make_run_folder(&mut self, id: &RunId, ui: &Ui) -> Option<PathBuf> {
@@ -251,10 +259,5 @@ fn hear(link: Link, signals: &mut Forwarder, bound: Duration, ui: &Ui) -> Waited
 
 /// Findings that keep mail from going out, as one line each.
 pub fn unusable(loaded: &Loaded) -> Vec<String> {
-    loaded
-        .diagnostics
-        .iter()
-        .filter(|d| d.severity == Severity::Unusable)
-        .map(|d| format!("{}: {}", d.place, d.message))
-        .collect()
+    loaded.diagnostics.iter().filter(|d| d.severity == Severity::Unusable).map(ToString::to_string).collect()
 }

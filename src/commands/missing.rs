@@ -14,7 +14,7 @@ use crate::outbox::entry::EntryId;
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::run::alive::{self, Claim, Lookout, Turn};
-use crate::run::facts::{Death, RunFacts, RunStart};
+use crate::run::facts::{Death, RunFacts, RunId, RunStart};
 use crate::run::interrupted;
 use crate::run::life::{Life, LockSeen};
 use crate::run::mailer::Teller;
@@ -52,26 +52,28 @@ struct Ready {
     lang: Lang,
 }
 
-/// Makes them and tries once to send each, by the notify.toml that its own run was given. In silence:
-/// nobody here is their reader's terminal.
-pub fn make_and_send(context: &Context) {
-    for Ready { store, id, loaded, lang } in make(&context.for_others(), Patience::Leave, &mut |_| {}).ready {
+/// Makes those of all runs but `own`, and tries once to send each, by the notify.toml that its run was
+/// given. In silence: nobody here is their reader's terminal. That of `own` is its mailer's, which may not
+/// have begun: its front would go, and perhaps the container with it, while we still send.
+pub fn make_and_send(context: &Context, own: &RunId) {
+    let made = make(&context.for_others(), Some(own), Patience::Leave, &mut |_| {});
+    for Ready { store, id, loaded, lang } in made.ready {
         notice::send_first(&store, &id, &loaded.settings, (lang, &mut Teller::silent()));
     }
 }
 
-/// Makes them, and tells of each that can't be kept, or not whole.
-pub fn make(context: &Context, patience: Patience, tell: &mut dyn FnMut(&str)) -> Made {
+/// Makes those of all runs but `own`, and tells of each that can't be kept, or not whole.
+pub fn make(context: &Context, own: Option<&RunId>, patience: Patience, tell: &mut dyn FnMut(&str)) -> Made {
     let mut made = Made::default();
     for root in paths::existing_state_roots() {
-        make_in(context, &root, (patience, &mut *tell), &mut made);
+        make_in(context, (&root, own), (patience, &mut *tell), &mut made);
     }
     made
 }
 
 fn make_in(
     context: &Context,
-    root: &Path,
+    (root, own): (&Path, Option<&RunId>),
     (patience, tell): (Patience, &mut dyn FnMut(&str)),
     made: &mut Made,
 ) {
@@ -89,7 +91,8 @@ fn make_in(
             return;
         }
     };
-    for folder in open_runs(root, &lookout) {
+    let of_another = |folder: &PathBuf| own.is_none_or(|own| !folder.ends_with(&own.0));
+    for folder in open_runs(root, &lookout).into_iter().filter(of_another) {
         let Some(Missing { facts, record, _claim, _turn }) = look_at(&folder, root, &lookout) else {
             continue;
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::common::{self, Context};
-use super::keep::{Draft, Picture, keep};
+use super::keep::{Draft, Picture, keep, picture};
 use super::prune::{Keep, prune};
 use super::{missing, words};
 use crate::config::{Loaded, Overrides, Settings};
@@ -39,14 +39,19 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     let folder = context.root.as_ref().map(|root| root.join(RUNS).join(&facts.start.id.0));
     let turn = folder.as_deref().and_then(alive::wait_for_turn);
     let made = match kept_before(facts) {
-        Some(store) => Some((store, if loaded.unusable() { Some(HeldReason::Config) } else { None })),
-        None => match make(context, facts, &loaded, lang) {
-            Ok(made) => Some(tell_made(made, &loaded, (lang, teller))),
-            Err(error) => {
-                teller.say(&Word::Trouble(lost(&error, facts, lang)));
-                None
-            }
-        },
+        // Another process was quicker, and has told nobody.
+        Some(store) => {
+            let report = picture(facts, &loaded.settings, lang).report;
+            Ok(Made { store, held: why_held(&loaded), report, why_less: None })
+        }
+        None => make(context, facts, &loaded, lang),
+    };
+    let made = match made {
+        Ok(made) => Some(tell_made(made, &loaded, (lang, teller))),
+        Err(error) => {
+            teller.say(&Word::Trouble(lost(&error, facts, lang)));
+            None
+        }
     };
     drop(turn);
     if let Some((store, held)) = &made
@@ -55,7 +60,7 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
         send_first(store, &entry_id(facts), &loaded.settings, (lang, teller));
     }
     teller.say(&Word::Done);
-    missing::make_and_send(context);
+    missing::make_and_send(context, &facts.start.id);
     if let (Some(root), Some(_)) = (&context.root, &made)
         && let Ok(store) = Store::open(root.join("outbox"))
     {
@@ -75,11 +80,7 @@ pub(super) struct Made {
 
 /// Makes the notice and keeps it.
 pub(super) fn make(context: &Context, facts: &RunFacts, loaded: &Loaded, lang: Lang) -> Result<Made> {
-    let held = match (loaded.settings.accounts.is_empty(), loaded.unusable()) {
-        (_, true) => Some(HeldReason::Config),
-        (true, false) => Some(HeldReason::NoAccount),
-        (false, false) => None,
-    };
+    let held = why_held(loaded);
     let draft = Draft::whole(facts, &loaded.settings, lang);
     let entry = entry(context, facts, &loaded.settings, &draft.picture, held);
     let (store, report, why_less) = keep(context.root.as_deref(), draft, &entry)?;
@@ -87,6 +88,15 @@ pub(super) fn make(context: &Context, facts: &RunFacts, loaded: &Loaded, lang: L
         note_kept(root, facts, &context.overrides);
     }
     Ok(Made { store, held, report, why_less })
+}
+
+/// Why nothing can be sent by these settings.
+fn why_held(loaded: &Loaded) -> Option<HeldReason> {
+    match (loaded.settings.accounts.is_empty(), loaded.unusable()) {
+        (_, true) => Some(HeldReason::Config),
+        (true, false) => Some(HeldReason::NoAccount),
+        (false, false) => None,
+    }
 }
 
 fn tell_made(

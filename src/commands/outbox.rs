@@ -74,7 +74,7 @@ struct Flush<'a> {
 impl Flush<'_> {
     fn run(&self, usual: &Loaded) -> Result<Exit> {
         let mut total = Tally::default();
-        total.left += missing::make(self.context, Patience::Wait, &mut |text| self.say(text)).not_kept;
+        total.left += missing::make(self.context, None, Patience::Wait, &mut |text| self.say(text)).not_kept;
         let stores = stores()?;
         for whose in self.groups(&stores)? {
             let Tally { sent, kept, failed, left } = self.send(&whose, &stores, usual)?;
@@ -200,6 +200,8 @@ pub fn drain_telling(
     lang: Lang,
     tell: &mut dyn FnMut(Word),
 ) -> Result<Tally> {
+    // It holds codes from here on.
+    crate::sys::process::forbid_core();
     let tell = std::cell::RefCell::new(tell);
     let mut secret = |account: &Account| {
         let source = account.secret.as_ref().ok_or_else(|| no_code(account))?;

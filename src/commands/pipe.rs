@@ -26,7 +26,7 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
         return copy_only();
     }
     let mut context = Context::new(&args.mail.common, args.mail.overrides());
-    let loaded = context.load();
+    let loaded = context.load_without_codes();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
     let start = common::start_of(Origin::Pipe, &args.mail, &context.of_run);
     let folder = context.make_run_folder(&start.id, ui);
@@ -45,7 +45,8 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     let again = notice::Again { context: &context, folder: folder.clone() };
     let overrides = &context.overrides;
     let limits = common::log_limits(&loaded.settings.log);
-    let for_others = || missing::make_and_send(&context);
+    let own = start.id.clone();
+    let for_others = || missing::make_and_send(&context, &own);
     let request =
         Request { start, folder, limits, policy, overrides, for_others: &for_others, status: &status };
     let Passed { ended, told_by } = piped::run(&request, &mut job)?;

@@ -22,7 +22,7 @@ pub fn run(args: &PreviewArgs, ui: &Ui) -> Result<Exit> {
     // The run's own options, since it is the run's mail; but in the language asked for now.
     let asked = Overrides { lang: context.overrides.lang, ..Overrides::default() };
     let context = context.for_run(asked.or(view.record.overrides.clone()));
-    let loaded = context.load();
+    let loaded = context.load_without_codes();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
     let lang = context.lang(&loaded.settings);
     let picture = keep::picture(facts, &loaded.settings, lang);

@@ -25,7 +25,7 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
         return exec_only(command, ui);
     }
     let mut context = Context::new(&args.mail.common, args.mail.overrides());
-    let loaded = context.load();
+    let loaded = context.load_without_codes();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
     if (args.strict || context.of_run.strict)
         && (!loaded.diagnostics.is_empty() || !context.diagnostics.is_empty())
@@ -47,7 +47,8 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let again = notice::Again { context: &context, folder: folder.clone() };
     let limits = common::log_limits(&loaded.settings.log);
     let pty = pty(args.pty.or(context.of_run.pty).unwrap_or_default(), lang, ui);
-    let for_others = || missing::make_and_send(&context);
+    let own = start.id.clone();
+    let for_others = || missing::make_and_send(&context, &own);
     let request =
         Request { start, image: &image, pty, folder, limits, policy, overrides, for_others: &for_others };
     let ended = match front::run(request, &mut job) {

@@ -29,7 +29,7 @@ pub fn parse(text: &str, path: &Path) -> (FileConfig, Vec<Diagnostic>) {
         let found = BadValue::new(format!("this line isn't valid TOML: {message}"), hint);
         walk.push(Severity::Unusable, line, None, found);
     }
-    let document = usable.as_deref().and_then(|usable| DeTable::parse(usable).ok());
+    let document = usable.as_ref().and_then(|usable| DeTable::parse(usable).ok());
     if let Some(document) = &document {
         walk.document(document.get_ref());
     }

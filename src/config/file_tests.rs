@@ -160,6 +160,11 @@ fn values_that_cannot_be_used_name_line_key_and_fix() {
     bad("lang = 1", 1, "lang", "is a TOML integer, not a string", "double quotes");
     bad("mail = 1", 1, "mail", "is a value, not a table", "write [mail]");
     bad("accounts = 1", 1, "accounts", "is a value, not a table", "write [accounts.qq]");
+    // A forgotten s: quotes would mend nothing.
+    for header in ["[account]", "[account.qq]"] {
+        let text = format!("{header}\naddress = \"10001@qq.com\"");
+        bad(&text, 1, "account", "is a table, not a name", "did you mean [accounts.qq]?");
+    }
     bad("[accounts]\naddress = \"a@qq.com\"", 2, "accounts.address", "not a table", "write [accounts.qq]");
     bad("[[accounts]]\naddress = \"a@qq.com\"", 1, "accounts", "not a table", "write [accounts.qq]");
     bad("[accounts.\"\"]", 1, "accounts", "no printable name", "[accounts.qq]");

@@ -97,8 +97,10 @@ fn put<T>(slot: &mut Option<T>, value: Result<T, BadValue>) -> Result<(), BadVal
 }
 
 /// The keys above the first table.
-pub(super) const TOP: &[Key<FileConfig>] =
-    &[key("account", |c, v| put(&mut c.account, line(v))), key("lang", |c, v| put(&mut c.lang, choice(v)))];
+pub(super) const TOP: &[Key<FileConfig>] = &[
+    key("account", |c, v| put(&mut c.account, first_account(v))),
+    key("lang", |c, v| put(&mut c.lang, choice(v))),
+];
 
 const MAIL: &[Key<FileConfig>] = &[
     key("to", |c, v| put(&mut c.to, mailboxes(v))),
@@ -162,6 +164,14 @@ fn text<'a>(item: &'a Item<'_>) -> Result<&'a str, BadValue> {
 
 fn line(item: &Item<'_>) -> Result<String, BadValue> {
     values::one_line(text(item)?)
+}
+
+/// A name; `[account.qq]` lacks its s.
+fn first_account(item: &Item<'_>) -> Result<String, BadValue> {
+    if matches!(item.value, DeValue::Table(_)) {
+        return Err(BadValue::new("is a table, not a name", "did you mean [accounts.qq]?"));
+    }
+    line(item)
 }
 
 fn filled(item: &Item<'_>) -> Result<String, BadValue> {

@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use directories::{BaseDirs, ProjectDirs};
+use secrecy::zeroize::Zeroizing;
 
 use super::file::{self, FileConfig};
 use super::merge::{self, Provenance};
@@ -111,9 +112,10 @@ pub fn load(request: &LoadRequest<'_>) -> Loaded {
     }
 }
 
-/// A file's text, with its fstat; None for `/dev/null`, which is no file to judge.
+/// A file's text, with its fstat; None for `/dev/null`, which is no file to judge. A code may stand in
+/// it: what is freed is zeroed.
 struct Text {
-    text: String,
+    text: Zeroizing<String>,
     meta: Option<Metadata>,
 }
 
@@ -133,7 +135,7 @@ fn finding(path: &Path, message: impl Into<String>, hint: impl Into<String>) -> 
 fn read_file(path: &Path, origin: Origin) -> Result<Option<Text>, Finding> {
     // The usual way to say "without any file".
     if path == Path::new("/dev/null") {
-        return Ok(Some(Text { text: String::new(), meta: None }));
+        return Ok(Some(Text { text: Zeroizing::default(), meta: None }));
     }
     let file = match open(path) {
         Ok(file) => file,
@@ -153,16 +155,17 @@ fn read_file(path: &Path, origin: Origin) -> Result<Option<Text>, Finding> {
         return Err(finding(path, format!("is {kind}, not a file"), hint));
     }
     check_owner(path, &meta)?;
-    let mut bytes = Vec::new();
+    // Never moved while it grows: what it leaves behind would not be zeroed.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room_for(&meta)));
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST {
         let hint = "check that this is the right file: notify.toml has some lines only";
         return Err(finding(path, "is larger than 1 MiB", hint));
     }
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Some(Text { text, meta: Some(meta) })),
+    match str::from_utf8(&bytes) {
+        Ok(text) => Ok(Some(Text { text: Zeroizing::new(text.to_owned()), meta: Some(meta) })),
         Err(error) => {
-            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let valid = &bytes[..error.valid_up_to()];
             let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
             let hint = "save it as UTF-8 (not UTF-16 or GBK) in your editor";
             let mut found = finding(path, "isn't UTF-8 text", hint);
@@ -170,6 +173,12 @@ fn read_file(path: &Path, origin: Origin) -> Result<Option<Text>, Finding> {
             Err(found)
         }
     }
+}
+
+/// All that is read of a file, and some more, so that the reader needn't ask for room to find its end.
+fn room_for(meta: &Metadata) -> usize {
+    const MORE: u64 = 64;
+    usize::try_from(meta.len().min(LARGEST) + MORE).unwrap_or_default()
 }
 
 /// Opens for reading without ever waiting: a FIFO would hold up the command until someone writes.

@@ -16,6 +16,7 @@ mod recover;
 pub mod secret;
 pub mod values;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -202,6 +203,17 @@ pub struct Diagnostic {
     pub message: String,
     /// The fix.
     pub hint: Option<String>,
+}
+
+impl fmt::Display for Diagnostic {
+    /// Where, which key, what is wrong; without the fix.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.place)?;
+        if let Some(key) = &self.key {
+            write!(f, "{key}: ")?;
+        }
+        f.write_str(&self.message)
+    }
 }
 
 /// The outcome of loading.

@@ -55,6 +55,16 @@ fn read_with(
     }
 }
 
+/// What to do when the source isn't there: `usual`, unless a code stands where its name should.
+fn not_there(source: &SecretSource, usual: &str) -> String {
+    if source.may_be_code() {
+        "a code itself stands as auth_code = \"…\"; env, file and command take the name of where it is"
+            .to_owned()
+    } else {
+        usual.to_owned()
+    }
+}
+
 fn failed(source: &SecretSource) -> Error {
     Error::new(Kind::Secret, format!("can't get the authorization code from {source}"))
 }
@@ -65,7 +75,8 @@ fn from_env(
     lookup: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<ReadSecret> {
     let hint = format!("export {name} where notify-done starts, or use auth_code = {{ file = \"…\" }}");
-    let value = lookup(name).ok_or_else(|| failed(source).because("it isn't set").hint(&hint))?;
+    let value =
+        lookup(name).ok_or_else(|| failed(source).because("it isn't set").hint(not_there(source, &hint)))?;
     let text = value.into_string().map_err(|_| failed(source).because("it isn't UTF-8").hint(&hint))?;
     let secret = Secret::parse(&text).map_err(|unfit| failed(source).because(unfit).hint(&hint))?;
     Ok(ReadSecret { secret, warning: None })
@@ -75,7 +86,7 @@ fn from_file(source: &SecretSource, path: &Path) -> Result<ReadSecret> {
     let shown = for_shell(path);
     let usual = format!("write the code alone into {shown} and run: chmod 600 {shown}");
     let io_failed = |error: std::io::Error| failed(source).because(error).hint(&usual);
-    let file = open(path).map_err(io_failed)?;
+    let file = open(path).map_err(|error| failed(source).because(error).hint(not_there(source, &usual)))?;
     let meta = file.metadata().map_err(io_failed)?;
     if !meta.is_file() {
         return Err(failed(source).because("it isn't a regular file").hint(&usual));
@@ -132,7 +143,7 @@ fn from_command(source: &SecretSource, line: &str, limit: Duration) -> Result<Re
         return Err(failed(source).because(cause).hint(hint));
     };
     if !status.success() {
-        return Err(failed(source).because(told(status, &collected)).hint(hint));
+        return Err(failed(source).because(told(status, &collected)).hint(not_there(source, hint)));
     }
     let secret = first_line(&collected.out).map_err(|cause| failed(source).because(cause).hint(hint))?;
     Ok(ReadSecret { secret, warning: None })

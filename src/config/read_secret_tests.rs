@@ -178,3 +178,25 @@ fn a_command_that_hangs_is_ended_with_all_its_children() {
         std::thread::yield_now();
     }
 }
+
+/// Catches a code that was pasted where its source is to be named, and stands in a message, and so in
+/// the outbox.
+#[test]
+fn a_code_in_place_of_its_source_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    for source in [
+        SecretSource::Env(CODE.to_owned()),
+        SecretSource::File(folder.path().join(CODE)),
+        SecretSource::Command(format!("{CODE} --now")),
+    ] {
+        let error = refused(read(&source));
+        assert!(error.what.ends_with("(not shown: it may be a code)"), "{error:?}");
+        assert!(error.hints[0].contains("auth_code = \"…\""), "{error:?}");
+    }
+    // One that is there is no code: what to do with it is said.
+    let path = folder.path().join(CODE);
+    fs::write(&path, CODE).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o602)).unwrap();
+    let error = read(&SecretSource::File(path.clone())).unwrap_err();
+    assert_eq!(error.hints, [format!("run: chmod 600 {}", path.display())]);
+}

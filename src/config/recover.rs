@@ -5,6 +5,7 @@
 
 use std::ops::RangeInclusive;
 
+use secrecy::zeroize::Zeroizing;
 use toml::de::DeTable;
 
 /// After as many findings as this the text is no TOML at all, and more would help nobody.
@@ -21,7 +22,7 @@ const LARGEST_LOOK_BACK: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Recovered {
     /// As long as the original, line for line and byte for byte; None: no TOML could be made of it.
-    pub text: Option<String>,
+    pub text: Option<Zeroizing<String>>,
     pub findings: Vec<Broken>,
     /// Lines that were left out, from 1.
     pub lost_lines: Vec<usize>,
@@ -39,7 +40,8 @@ pub(super) struct Broken {
 
 /// Takes broken lines out until the rest is TOML.
 pub(super) fn recover(text: &str) -> Recovered {
-    let mut rest = text.to_owned();
+    // A code may stand in it: what is freed is zeroed.
+    let mut rest = Zeroizing::new(text.to_owned());
     let (mut findings, mut lost_lines) = (Vec::<Broken>::new(), Vec::<usize>::new());
     // Where the last value of several lines was cut off.
     let mut torn = None;
@@ -103,8 +105,8 @@ fn statement_start(text: &str, noticed: usize) -> usize {
 }
 
 /// The text with these lines blanked, byte for byte.
-fn without(text: &str, lines: &RangeInclusive<usize>) -> String {
-    let mut rest = String::with_capacity(text.len());
+fn without(text: &str, lines: &RangeInclusive<usize>) -> Zeroizing<String> {
+    let mut rest = Zeroizing::new(String::with_capacity(text.len()));
     for (index, line) in text.split_inclusive('\n').enumerate() {
         let body = line.trim_end_matches(['\r', '\n']);
         if lines.contains(&(index + 1)) {

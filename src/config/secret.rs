@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 /// Where an account's authorization code is read from.
 ///
 /// Neither `Debug` nor `Display` shows a code: of a command only the first word is named, since the
-/// rest may carry one.
+/// rest may carry one, and nothing that looks like a code itself.
 #[derive(Clone)]
 pub enum SecretSource {
     /// Written into notify.toml.
@@ -24,12 +24,32 @@ impl fmt::Display for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SecretSource::Literal(_) => f.write_str("auth_code in notify.toml"),
+            SecretSource::Env(_) if self.may_be_code() => write!(f, "the environment variable {NOT_SHOWN}"),
+            SecretSource::File(_) if self.may_be_code() => write!(f, "the file {NOT_SHOWN}"),
+            SecretSource::Command(_) if self.may_be_code() => write!(f, "the command {NOT_SHOWN}"),
             SecretSource::Env(name) => write!(f, "the environment variable {name}"),
             SecretSource::File(path) => write!(f, "the file {}", path.display()),
-            SecretSource::Command(line) => {
-                let program = line.split_whitespace().next().unwrap_or_default();
-                write!(f, "the command `{program} …`")
+            SecretSource::Command(line) => write!(f, "the command `{} …`", first_word(line)),
+        }
+    }
+}
+
+const NOT_SHOWN: &str = "(not shown: it may be a code)";
+
+fn first_word(line: &str) -> &str {
+    line.split_whitespace().next().unwrap_or_default()
+}
+
+impl SecretSource {
+    /// Does what should name the source look like a code? People paste it there: `{ env = "CODE" }`.
+    pub fn may_be_code(&self) -> bool {
+        match self {
+            SecretSource::Literal(_) => false,
+            SecretSource::Env(name) => may_hold_code(name),
+            SecretSource::File(path) => {
+                path.file_name().is_some_and(|name| may_hold_code(&name.to_string_lossy()))
             }
+            SecretSource::Command(line) => may_hold_code(first_word(line)),
         }
     }
 }

@@ -172,6 +172,16 @@ pub fn tail_lines(text: &str) -> Result<u32, BadValue> {
     })
 }
 
+/// The exit code of a command, as it is reported to a pipe.
+///
+/// # Errors
+/// When no command can end with it.
+pub fn exit_code(text: &str) -> Result<i32, BadValue> {
+    text.trim().parse().ok().filter(|code| (0..=255).contains(code)).ok_or_else(|| {
+        BadValue::new(format!("{} isn't an exit code", quoted(text)), "write a number from 0 to 255")
+    })
+}
+
 /// A switch in an environment variable.
 ///
 /// # Errors
@@ -195,12 +205,18 @@ pub fn one_line(text: &str) -> Result<String, BadValue> {
     Ok(text.to_owned())
 }
 
+const EACH_ON_ITS_OWN: &str =
+    "give each address on its own: --to A --to B, or to = [\"A\", \"B\"] in notify.toml";
+
 /// A bare address, `a@b.c`.
 ///
 /// # Errors
 /// What isn't one by RFC 5321, and non-ASCII: 163 and many others have no SMTPUTF8 (RFC 6531).
 pub fn address(text: &str) -> Result<String, BadValue> {
     let text = text.trim();
+    if text.contains([',', ';', '，', '；', '、']) {
+        return Err(BadValue::new(format!("{} isn't a mail address", quoted(text)), EACH_ON_ITS_OWN));
+    }
     if let Some(odd) = text.chars().find(|c| !c.is_ascii_graphic()) {
         return Err(BadValue::new(
             format!("{} isn't a mail address: `{}` can't stand in one", quoted(text), odd.escape_debug()),
@@ -246,6 +262,9 @@ fn unquote(name: &str) -> Result<String, BadValue> {
                 format!("{} isn't a name", quoted(name)),
                 "write it like 名字 <10001@qq.com>, several as a list",
             ));
+        }
+        if name.contains('@') {
+            return Err(BadValue::new(format!("{} isn't a name", quoted(name)), EACH_ON_ITS_OWN));
         }
         return Ok(name.to_owned());
     };

@@ -135,3 +135,24 @@ fn one_line_keeps_text_and_refuses_controls() {
     assert_eq!(one_line("训练 done").as_deref(), Ok("训练 done"));
     assert!(one_line("a\nb").unwrap_err().fix.contains("one line"));
 }
+
+/// Catches a user who is told how one address is written, and wrote two.
+#[test]
+fn several_addresses_in_one_are_told_apart() {
+    for text in
+        ["a@b.c,d@e.f", "a@b.c, d@e.f", "a@b.c，d@e.f", "a@b.c；d@e.f", "a@b.c; 名字 <d@e.f>", "a@b.c、d@e.f"]
+    {
+        let told = error::<Mailbox>(text);
+        assert!(told.contains("each address on its own"), "{told}");
+    }
+    assert!(!error::<Mailbox>("nobody").contains("each address"));
+}
+
+#[test]
+fn exit_codes_are_those_that_a_command_can_have() {
+    assert_eq!((exit_code("0"), exit_code("255")), (Ok(0), Ok(255)));
+    for text in ["256", "-1", "x", ""] {
+        let told = exit_code(text).unwrap_err().to_string();
+        assert!(told.contains(&format!("`{text}`")) && told.contains("from 0 to 255"), "{told}");
+    }
+}

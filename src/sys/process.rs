@@ -332,6 +332,12 @@ pub fn raise_limits() {
     }
 }
 
+/// No core of this process, and no look into it by others of the user: prctl(2), `PR_SET_DUMPABLE`. A
+/// limit of 0 wouldn't count where a program takes the cores.
+pub fn forbid_core() {
+    best_effort(nix::sys::prctl::set_dumpable(false));
+}
+
 /// Reaps whatever else has ended (orphans that a subreaper is given), but leaves `keep` alone.
 pub fn reap_others(keep: Pid) {
     loop {

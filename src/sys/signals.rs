@@ -7,7 +7,6 @@ use std::mem::MaybeUninit;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal};
 use nix::unistd::Pid;
 
-use super::best_effort;
 use super::process::leave;
 
 /// One more than the highest number of a signal: arrays that are indexed by it.
@@ -196,7 +195,7 @@ pub fn send_signal(pid: Pid, signal: i32) -> io::Result<()> {
 /// Where that can't kill (PID 1, an ignored default), ends with 128+n as a shell reports it.
 pub fn die_by(signal: i32) -> ! {
     // Without it there is a second core beside the command's: untidy, no reason not to go on.
-    best_effort(nix::sys::prctl::set_dumpable(false));
+    super::process::forbid_core();
     if let Ok(known) = Signal::try_from(signal)
         && !matches!(known, Signal::SIGKILL | Signal::SIGSTOP)
     {

@@ -120,6 +120,84 @@ fn a_source_without_a_code_is_named_and_the_mail_kept() {
     }
 }
 
+/// Catches a code that lies in the memory of a process which only waits for the command, perhaps for
+/// days: in its core, and in the command's if that is made of a fork.
+#[test]
+fn a_code_in_notify_toml_is_not_in_the_memory_of_those_who_wait() {
+    let scene = Scene::new();
+    let mut go = scene.env.gate("go");
+    let run = scene.env.notify_done(["--", "sh", "-c", "echo $PPID >parent; echo ready; read x <go"]).start();
+    run.wait_for_stdout(b"ready");
+    let parent = std::fs::read_to_string(scene.env.home().join("parent")).unwrap();
+    // Who stands in the command's place before the shell, and who has forked it.
+    for pid in [run.pid().to_string().as_str(), parent.trim()] {
+        let memory = memory(pid);
+        assert!(contains(&memory, "notify.toml"), "that is not the memory of {pid}");
+        assert!(!contains(&memory, CODE), "the code is in the memory of {pid}");
+    }
+    go.open();
+    run.finish().assert_code(0);
+    scene.received(1);
+}
+
+/// Catches a code in the core of the process that sends, or for whoever else of the user looks into it.
+#[test]
+fn who_has_the_code_leaves_no_core_and_lets_nobody_look() {
+    let scene = Scene::without_account();
+    scene.env.write("code", CODE, 0o600);
+    configure(&scene, "{ command = \"cat /proc/$PPID/environ >~/seen 2>~/refused; cat ~/code\" }");
+    // Root may look into everything, unless it gives its rights away.
+    let as_a_user = "as=; [ $(id -u) != 0 ] || as='setpriv --bounding-set=-all'; exec $as";
+    scene.env.shell(&format!("{as_a_user} $ND -- true")).run().assert_code(0);
+    scene.received(1);
+    let read = |name| std::fs::read_to_string(scene.env.home().join(name)).unwrap();
+    assert_eq!(read("seen"), "");
+    assert!(read("refused").contains("Permission denied"), "{}", read("refused"));
+}
+
+/// All that a process has written in its memory.
+fn memory(pid: &str) -> Vec<u8> {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut from = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let mut memory = Vec::new();
+    for line in std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap().lines() {
+        let mut words = line.split_whitespace();
+        let (range, access) = (words.next().unwrap(), words.next().unwrap());
+        let (start, end) = range.split_once('-').unwrap();
+        let [start, end] = [start, end].map(|at| u64::from_str_radix(at, 16).unwrap());
+        // Not the kernel's own pages ([vvar]), which can't be read.
+        if access.starts_with("rw") && from.seek(SeekFrom::Start(start)).is_ok() {
+            let mut part = (&from).take(end - start);
+            let _unreadable = part.read_to_end(&mut memory);
+        }
+    }
+    memory
+}
+
+/// Catches a message at the end that names the line and not the key.
+#[test]
+fn what_holds_a_mail_is_named_with_its_key() {
+    let scene = Scene::with("[log]\ntail_lines = \"many\"");
+    let done = scene.env.notify_done(["--", "true"]).says(&["the mail is held"]).run();
+    let told = done.stderr.matches("notify.toml:2: log.tail_lines: is a TOML string").count();
+    assert_eq!(told, 2, "before the command and behind it: {}", done.stderr);
+}
+
+/// Catches a code that was pasted where its source is named, and is then shown and kept.
+#[test]
+fn a_code_in_the_wrong_place_is_not_shown() {
+    for source in ["env", "file", "command"] {
+        let scene = Scene::without_account();
+        configure(&scene, &format!("{{ {source} = \"{CODE}\" }}"));
+        let done = scene.env.notify_done(["-v", "--", "true"]).says(&["auth_code = \"…\""]).run();
+        done.assert_code(0);
+        assert_eq!(scene.kept(), [1, 0, 0, 0]);
+        let listed = scene.env.notify_done(["outbox", "list"]).run();
+        assert_hidden(&scene, "notify.toml", &done);
+        assert_hidden(&scene, "notify.toml", &listed);
+    }
+}
+
 /// Catches a code in a file that others can read.
 #[test]
 fn a_code_that_others_can_read_holds_the_mail() {

@@ -35,6 +35,29 @@ fn what_was_kept_without_an_account_goes_out_newest_first() {
     assert_eq!(scene.kept(), [0, 0, 3, 0]);
 }
 
+/// Catches a run whose summary nobody sees, because another process that looks for missing notices was
+/// quicker to keep its notice than its own mailer.
+#[test]
+fn a_notice_that_another_process_has_kept_is_told_too() {
+    let scene = held();
+    let mut go = scene.env.gate("go");
+    let script = "echo $NOTIFY_DONE_RUN >run; echo ready; read x <go; exit 2";
+    let says = ["[accounts.mine]", "preview", "told"];
+    let run = scene.env.notify_done(["--title", "told", "--", "sh", "-c", script]).says(&says).start();
+    run.wait_for_stdout(b"ready");
+    let id = fs::read_to_string(scene.env.home().join("run")).unwrap();
+    let folder = scene.env.state().join("outbox/held");
+    let other = &scene.ids("held")[0];
+    fs::create_dir(folder.join(id.trim())).unwrap();
+    for file in ["body.mime", "entry.json"] {
+        let text = fs::read_to_string(folder.join(other).join(file)).unwrap();
+        fs::write(folder.join(id.trim()).join(file), text.replace(other.as_str(), id.trim())).unwrap();
+    }
+    go.open();
+    run.finish().assert_code(2);
+    assert_eq!(scene.kept(), [0, 4, 0, 0]);
+}
+
 #[test]
 fn the_list_says_what_is_kept_and_why() {
     let scene = held();

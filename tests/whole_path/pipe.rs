@@ -6,6 +6,20 @@ use nix::sys::signal::Signal;
 
 use crate::{Scene, row, text};
 
+/// Catches a pipe that takes its own notice for one that nobody makes, and ends, in a container with all
+/// that it is in, while a process that nobody waits for still sends it.
+#[test]
+fn a_pipe_ends_when_its_mail_is_sent_however_short_it_is() {
+    let scene = Scene::new();
+    // A place of its own for each: no earlier run's mailer looks about there.
+    let script = "for i in $(seq 60); do : | NOTIFY_DONE_STATE=~/state$i $ND pipe -v; done";
+    let done = scene.env.shell(script).stderr_is_free().run();
+    done.assert_code(0);
+    let told: Vec<&str> = done.stderr.lines().collect();
+    assert!(told.len() == 60 && told.iter().all(|line| line.contains("mail sent to")), "{}", done.stderr);
+    assert_eq!(scene.server.received().len(), 60);
+}
+
 #[test]
 fn a_pipe_passes_all_on_and_mails_at_its_end() {
     let scene = Scene::new();
