@@ -39,7 +39,13 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     let folder = context.root.as_ref().map(|root| root.join(RUNS).join(&facts.start.id.0));
     let turn = folder.as_deref().and_then(alive::wait_for_turn);
     let made = match kept_before(facts) {
-        Some(store) => Some((store, if loaded.unusable() { Some(HeldReason::Config) } else { None })),
+        Some(store) => {
+            // Whoever kept it may have died before noting that.
+            if let Some(root) = &context.root {
+                note_kept(root, facts, &context.overrides);
+            }
+            Some((store, if loaded.unusable() { Some(HeldReason::Config) } else { None }))
+        }
         None => match make(context, facts, &loaded, lang) {
             Ok(made) => Some(tell_made(made, &loaded, (lang, teller))),
             Err(error) => {

@@ -22,15 +22,17 @@ use super::start::{Start, VerdictPipe, start_command};
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::config::Overrides;
 use crate::sys::clock::{self, Mark};
-use crate::sys::fs::{Durability, create_synced, replace};
+use crate::sys::fs::{Durability, create, replace};
 use crate::sys::process::{self, Change, ExecImage, Fork};
 use crate::sys::shared::{Board, SharedBoard};
 use crate::sys::signals::{self, SignalState};
 use crate::sys::{best_effort, fds};
 
-/// The run's record is on the disk, synced, this long after the start; a shorter run has its end
-/// on record instead. (The promise is a second.)
-const RECORD_AFTER: Duration = Duration::from_millis(500);
+/// The run is on record this long after the start, and that on the disk; a shorter run has its end on
+/// record instead. First so that it outlives our processes, when most short commands are through; then
+/// so that it outlives the machine. (The promise is a second.)
+const RECORDS: [(Duration, Durability); 2] =
+    [(Duration::from_millis(10), Durability::Atomic), (Duration::from_millis(500), Durability::Synced)];
 /// A pseudo-terminal hands its bytes on through a kernel worker, so "nothing there" is believed
 /// only after this long.
 const TERMINAL_SETTLES: Duration = Duration::from_millis(20);
@@ -128,7 +130,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
         Role::Front(_) => None,
     };
     let mut end = None;
-    let mut recorded = run.folder.is_none();
+    let mut records: &[_] = if run.folder.is_some() { &RECORDS } else { &[] };
     // Asking costs system calls: only when a child has something to tell.
     let mut news = true;
     loop {
@@ -136,12 +138,16 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             end = check_command(run, command, role);
         }
         let elapsed = run.clock.elapsed();
-        if !recorded && end.is_none() && elapsed >= RECORD_AFTER {
-            record_durably(run);
-            recorded = true;
+        if let Some(((at, durability), later)) = records.split_first()
+            && end.is_none()
+            && elapsed >= *at
+        {
+            record(run, *durability);
+            records = later;
         }
-        let (beat_in, look_in) = (run.pulse.beat(elapsed), run.memory.begin(elapsed));
-        let record_in = (!recorded && end.is_none()).then(|| RECORD_AFTER.saturating_sub(elapsed));
+        let look_in = run.memory.begin(elapsed, &run.board.board().kills_before);
+        let beat_in = run.pulse.beat(elapsed);
+        let record_in = records.first().filter(|_| end.is_none()).map(|(at, _)| at.saturating_sub(elapsed));
         let timeout = [patience(run, end), record_in, beat_in, look_in, forwarders_timeout(run, role)];
         let timeout = timeout.into_iter().flatten().min();
         let signal_fd = match role {
@@ -291,10 +297,10 @@ fn end_of(status: i32) -> End {
     }
 }
 
-/// Syncing may take long, and must not hold the output up: a process of its own does it, which
-/// holds nothing that a reader could wait for. It then looks after the runs that nobody lived to see
-/// the end of, which may take it longer: no run waits for that.
-fn record_durably(run: &Run<'_>) {
+/// A disk may take long, and must not hold the output up: a process of its own asks it, which holds
+/// nothing that a reader could wait for. When all is on the disk it looks after the runs that nobody
+/// lived to see the end of, which may take it longer: no run waits for that.
+fn record(run: &Run<'_>, durability: Durability) {
     let Some(folder) = &run.folder else { return };
     let supervisor = nix::unistd::getpid();
     // Without a process to spare there is no early record: the end's own follows.
@@ -306,10 +312,12 @@ fn record_durably(run: &Run<'_>) {
         fds::close_all_but(&[]);
         let record = RunRecord::running(&run.start, &run.overrides, underway);
         // The end may be on record before this is through: that one stays.
-        let written = create_synced(&folder.join(FILE), &record.to_json());
+        let written = create(&folder.join(FILE), &record.to_json(), durability);
         run.pulse.sign();
-        mailer::step_aside();
-        (run.for_others)();
+        if durability == Durability::Synced {
+            mailer::step_aside();
+            (run.for_others)();
+        }
         process::leave(i32::from(written.is_err()))
     }
 }

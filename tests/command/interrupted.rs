@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use notify_done::run::alive::last_sign;
 use serde_json::Value;
 
 use crate::killed::{LONG, Scene, children, count, first_child, only_entry};
@@ -22,6 +23,8 @@ struct Victim {
 }
 
 const JOB: &str = "echo first; read x <gate; echo second";
+/// The record of a run is synced this long after its start.
+const ON_DISK: Option<Duration> = Some(Duration::from_millis(500));
 
 impl Victim {
     fn start(scene: &Scene, flags: &[&str]) -> Self {
@@ -37,10 +40,11 @@ impl Victim {
             let on_record: Vec<_> = all.map(|run| run.unwrap().path().join("run.json").exists()).collect();
             on_record == [true]
         });
-        let supervisor = first_child(run.pid());
-        // The process that put it there looks after other runs, too: it would find this one first.
+        let (supervisor, folder) = (first_child(run.pid()), only_entry(&runs));
+        // The process that puts it on the disk looks after other runs, too: it would find this one first.
+        wait_until("it is on the disk", || last_sign(&folder) >= ON_DISK);
         wait_until("only the command is left", || children(supervisor).len() == 1);
-        Self { command: first_child(supervisor), supervisor, folder: only_entry(&runs), run }
+        Self { command: first_child(supervisor), supervisor, folder, run }
     }
 
     /// Both of ours; the command isn't touched. With the folder of the run.
@@ -122,6 +126,27 @@ fn the_next_start_tells_of_it_while_its_own_command_runs() {
     settled(&scene);
     assert_eq!((interruptions(&scene).len(), scene.server.received().len()), (1, 2));
     kill(command, Signal::SIGKILL).unwrap();
+}
+
+/// Statement 81. Catches: a run that nobody knows of when both are killed within half a second.
+#[test]
+fn a_run_is_on_record_before_it_is_on_the_disk() {
+    // On a machine that is too busy it may be on the disk before we look: then again.
+    let early = (0..20).find_map(|_| {
+        let scene = Scene::new();
+        let run = scene.env.notify_done(["--", "sh", "-c", JOB]).stderr_is_free().start();
+        run.wait_for_stdout(b"first\n");
+        let (supervisor, folder) = (first_child(run.pid()), only_entry(&scene.env.state().join("runs")));
+        wait_until("it is on record", || folder.join("run.json").exists() && last_sign(&folder).is_some());
+        kill(supervisor, Signal::SIGSTOP).unwrap();
+        let victim = Victim { command: first_child(supervisor), supervisor, run, folder };
+        (last_sign(&victim.folder) < ON_DISK).then_some((scene, victim))
+    });
+    let (mut scene, victim) = early.expect("a record within half a second");
+    victim.kill();
+    scene.gate.open();
+    flush(&scene);
+    assert_eq!(the_mail(&scene).attachment("log.txt").bytes(), b"first\n");
 }
 
 /// Statement 81. Catches: only long runs looking after others. And the command, killed as well, isn't
