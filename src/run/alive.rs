@@ -217,7 +217,13 @@ impl Lookout {
     /// (again) after this: a run may end properly at any moment.
     pub fn life(&self, folder: &Path, owner: &Owner) -> Life {
         let lock = lock_seen(folder);
-        let by_lock = owner.place.is_here(&self.here) && owner.lock == Lock::Held;
+        let is_here = owner.place.is_here(&self.here);
+        // A lock can be lost: a state folder that was copied while it ran, a file server's that restarted.
+        let mut its_own = owner.front.iter().chain(&owner.supervisor);
+        if is_here && its_own.any(|process| still_runs(*process)) {
+            return Life::Alive;
+        }
+        let by_lock = is_here && owner.lock == Lock::Held;
         let silence =
             if by_lock || lock == LockSeen::Taken { None } else { self.silence(&folder.join(LOCK)) };
         judge(owner, &self.here, Seen { lock, silence })
