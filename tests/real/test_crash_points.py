@@ -25,10 +25,10 @@ import kills
 AT_ONCE = 3
 # The calls that leave something on the disk or at the server.
 CALLS = ["rename", "linkat", "unlink", "unlinkat", "mkdir", "rmdir", "fsync", "flock", "utimensat", "write", "sendto", "openat"]
-ERRORS = {"EIO": CALLS[:9] + ["openat"], "ENOSPC": ["rename", "linkat", "mkdir", "fsync", "openat"]}
+ERRORS = {"EIO": CALLS[:9] + ["openat"], "ENOSPC": ["rename", "mkdir", "fsync"]}
 # Goes on until the run is on record, if it ever is.
 JOB = 'echo first; i=0; while [ $i -lt 40 ] && ! ls "$RUNS"/*/run.json; do i=$((i+1)); sleep 0.02; done >/dev/null 2>&1; exit 3'
-STEPS = {"openat": 4, "write": 2, "sendto": 2}
+STEPS = {"openat": 5, "write": 2, "sendto": 2}
 MOST = 200
 
 
@@ -104,9 +104,10 @@ class Scene:
     def left_behind(self):
         wrong = []
         for folder in self.sandbox.state.glob("runs/*"):
+            # What a process had just made, or couldn't remove, goes with the run.
             names = {path.name for path in folder.iterdir() if not path.name.startswith(".run.json.")}
             if (folder / "run.json").exists():
-                wrong += [f"{name} is left" for name in names - {"run.json", "log", "index"}]
+                wrong += [f"{name} is left" for name in names - {"run.json", "log", "index", "making"}]
                 wrong += ["a notice is due"] if json.loads((folder / "run.json").read_text())["notice_due"] else []
         for place in ("claims", "outbox/tmp", "outbox/sending", "outbox/new"):
             wrong += [f"{path} is left" for path in self.sandbox.state.glob(f"{place}/*")]
