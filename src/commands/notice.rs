@@ -148,7 +148,8 @@ pub(super) fn kept_before(facts: &RunFacts) -> Option<Store> {
     let own = entry_id(facts);
     let ids = [EntryId::parse(run_of(&own)).ok(), Some(own)];
     let places = paths::existing_state_roots().into_iter().map(|root| root.join("outbox"));
-    let stores = places.filter(|place| place.is_dir()).filter_map(|place| Store::open(place).ok());
+    // Those too that can't be written now: what lies there goes out when they can.
+    let stores = places.filter_map(Store::existing);
     let has = |store: &Store| ids.iter().flatten().any(|id| matches!(store.find(id), Ok(Some(_))));
     stores.into_iter().find(has)
 }

@@ -67,6 +67,11 @@ impl Store {
         Ok(Self { root })
     }
 
+    /// The outbox that is at `root`, be it writable or not: to look for an entry in it.
+    pub fn existing(root: PathBuf) -> Option<Self> {
+        root.is_dir().then_some(Self { root })
+    }
+
     fn folder(&self, folder: Folder) -> PathBuf {
         self.root.join(folder.name())
     }
