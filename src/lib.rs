@@ -36,8 +36,8 @@
 //! 2. **The job comes first.** No network, no sync, no secret before the command runs. A broken
 //!    config warns, and the job runs; notify.toml is read again when the mail is made.
 //! 3. **On disk before it is needed**: `state/runs/<id>/{run.json,log,index,lock}`,
-//!    `state/outbox/{tmp,new,sending,held,sent,failed}/<id>/{entry.json,body.mime}`. Ids sort by
-//!    time, schemas carry a version.
+//!    `state/claims/<id>@<owner>`, `state/outbox/{tmp,new,sending,held,sent,failed}/<id>/{entry.json,
+//!    body.mime}`. Ids sort by time, schemas carry a version.
 //! 4. **Late sender.** QQ and 163 demand that From is the login, so From, To and Subject are written
 //!    in front of the body when it is sent.
 //! 5. **Each try is the same path**: enqueue durably, then drain; the first try is no special case.

@@ -1,7 +1,7 @@
 //! The supervisor: parent of the command, pumps its output, waits for it, and starts the mailer.
 //! Also the front's second life: if the supervisor is killed, the front runs the same code.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -107,7 +107,7 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
     if let Mailing::Here(facts) = mailing
         && let Some(words) = run.words.take()
     {
-        mailer::work(run.job, &facts, &words);
+        mailer::work(&[], run.job, &facts, &words);
     }
     process::leave(0)
 }
@@ -322,12 +322,13 @@ fn record(run: &Run<'_>, durability: Durability) {
     }
 }
 
-/// For what may wait for a disk that hangs: in a process that holds nothing that a reader could wait for.
-/// Without a process to spare it isn't done: no mail is due then, only `runs list` lacks the end.
-fn in_a_process_of_its_own(work: impl FnOnce()) {
+/// For what may wait for a disk that hangs: in a process that holds nothing that a reader could wait for,
+/// only `lock`. Without a process to spare it isn't done: no mail is due then, only `runs list` lacks the
+/// end.
+fn in_a_process_of_its_own(lock: RawFd, work: impl FnOnce()) {
     if let Ok(Fork::Child) = process::fork() {
         fds::detach_standard(&[0, 1, 2]);
-        fds::close_all_but(&[]);
+        fds::close_all_but(&[lock]);
         work();
         process::leave(0)
     }
@@ -373,7 +374,7 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
         keep();
         note.answered();
     } else if !due {
-        in_a_process_of_its_own(keep);
+        in_a_process_of_its_own(pulse.fd(), keep);
     }
     let mut mailing = Mailing::NotDue;
     if due && let Some(words) = &run.words {
@@ -381,13 +382,16 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
         let mut job = |facts: &RunFacts, teller: &mut Teller| {
             if hangs {
                 keep();
+                fds::close(pulse.fd());
             }
             (run.job)(facts, teller);
         };
+        // Until the end is on record the run must not look as if it had been cut off.
+        let lock = if hangs { vec![pulse.fd()] } else { Vec::new() };
         // Noted before the fork: whoever takes our place forks no second one. If this one never
         // came to be, its words end without a `Done`, and the front makes the notice itself.
         let claimed = run.board.board().mailing.swap(true, Ordering::AcqRel);
-        mailing = match if claimed { Ok(()) } else { mailer::fork_mailer(&mut job, &facts, words) } {
+        mailing = match if claimed { Ok(()) } else { mailer::fork_with(&lock, &mut job, &facts, words) } {
             Ok(()) => Mailing::Forked,
             Err(_) => Mailing::Here(Box::new(facts)),
         };
