@@ -32,7 +32,7 @@ impl Watch {
         if elapsed < BEGINS {
             return Some(BEGINS - elapsed);
         }
-        *self = Counter::read().map_or(Self::Blind, |counter| Self::Since(counter.as_noted(noted)));
+        *self = Counter::read().map_or(Self::Blind, |counter| Self::Since(counter.since_noted(noted)));
         None
     }
 
@@ -93,7 +93,7 @@ impl Counter {
     }
 
     /// As it stood when it was first read; what it is now, if that is the first time.
-    fn as_noted(self, noted: &AtomicU64) -> Self {
+    fn since_noted(self, noted: &AtomicU64) -> Self {
         let first = noted.compare_exchange(0, self.before + 1, Ordering::AcqRel, Ordering::Acquire);
         Self { before: first.map_or_else(|noted| noted - 1, |_| self.before), ..self }
     }
@@ -190,8 +190,8 @@ mod tests {
     #[test]
     fn who_goes_on_counts_from_the_start() {
         let noted = AtomicU64::new(0);
-        assert_eq!(counter(0).as_noted(&noted).before, 0);
-        assert_eq!(counter(2).as_noted(&noted).before, 0);
+        assert_eq!(counter(0).since_noted(&noted).before, 0);
+        assert_eq!(counter(2).since_noted(&noted).before, 0);
     }
 
     /// Catches: v1's controllers taken by their place in the list, a named hierarchy taken for v2.
