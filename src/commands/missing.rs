@@ -90,9 +90,9 @@ fn make_in(
             return;
         }
     };
-    let lang = context.lang(&context.load().settings);
     for folder in open_runs(root, &lookout) {
         if let Some(error) = unreadable(&folder) {
+            let lang = context.lang(&context.load().settings);
             tell(&words::not_kept(&notice::with_hints(&error), Some(&folder.join("log")), lang));
             made.not_kept += 1;
         }

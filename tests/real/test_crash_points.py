@@ -17,7 +17,6 @@ import subprocess
 import tempfile
 import unittest
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import harness
 import kills
@@ -152,3 +151,17 @@ class CrashPointsTest(unittest.TestCase):
         """Catches: a flush that takes a dead run's notice with it when it is killed, so that the next one
         says that nothing waits."""
         self.check(["outbox", "flush"], dead_run=True)
+
+    def test_a_disk_without_hard_links(self):
+        """Catches: a run that isn't on record before its end where there are none (FAT, some of FUSE)."""
+        with tempfile.TemporaryDirectory(prefix="nd-crash-") as place:
+            scene = Scene(place, [])
+            self.addCleanup(scene.close)
+            argv = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=linkat", "-e", "inject=linkat:error=EPERM"]
+            argv += [harness.binary(), "--wait", "60s", "--", "sh", "-c", "read x"]
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            with subprocess.Popen(argv, env=scene.sandbox.env, stdin=subprocess.PIPE, **quiet):
+                # The command ends with its input, at the end of this block.
+                kills.wait_until("its record", lambda: list(scene.sandbox.state.glob("runs/*/run.json")))
+            scene.wait_for_all()
+            self.assertEqual(len(scene.sink.mails), 1)
