@@ -138,6 +138,8 @@ fn a_run_is_on_record_before_it_is_on_the_disk() {
         run.wait_for_stdout(b"first\n");
         let (supervisor, folder) = (first_child(run.pid()), only_entry(&scene.env.state().join("runs")));
         wait_until("it is on record", || folder.join("run.json").exists() && last_sign(&folder).is_some());
+        // Its reader has it first.
+        wait_until("the log has it", || fs::read(folder.join("log")).is_ok_and(|log| log == b"first\n"));
         kill(supervisor, Signal::SIGSTOP).unwrap();
         let victim = Victim { command: first_child(supervisor), supervisor, run, folder };
         (last_sign(&victim.folder) < ON_DISK).then_some((scene, victim))
@@ -394,6 +396,8 @@ fn a_pipe_that_was_killed_is_told_of() {
     run.wait_for_stdout(b"through\n");
     let folder = only_entry(&scene.env.state().join("runs"));
     wait_until("it is on record", || folder.join("run.json").exists());
+    // Its reader has it first.
+    wait_until("the log has it", || fs::read(folder.join("log")).is_ok_and(|log| log == b"through\n"));
     let json: Value = serde_json::from_slice(&fs::read(folder.join("run.json")).unwrap()).unwrap();
     let pid = i32::try_from(json["underway"]["owner"]["front"]["pid"].as_i64().unwrap()).unwrap();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
