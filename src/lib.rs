@@ -17,7 +17,7 @@
 //! |---|---|---|
 //! | [`app`] | E | picks the command, maps the outcome to an exit |
 //! | [`cli`] | P | the command line, exactly as typed |
-//! | [`commands`] | E | one file per command: the only wiring of stages. `notice` is what the mailer does, `keep` makes its mail, `missing` finds the notices that nobody made, `find` finds runs, `prune` tidies up, `words` (P) are for the terminal |
+//! | [`commands`] | E | one file per command: the only wiring of stages. `notice` is what the mailer does, `keep` makes its mail, `missing` finds the notices that nobody made, `claims` sees to it that one process makes them, `find` finds runs, `prune` tidies up, `words` (P) are for the terminal |
 //! | [`config`] | | `file` `keys` `values` `merge` `path_json` `provider` `secret` P: notify.toml, merged with environment and flags, provenance, presets · `load` `read_secret` E |
 //! | [`run`] | | `facts` `record` `policy` `life` P: what is known of a run, `run.json`, whether its end is worth a mail, whether it is alive · `wiring` `front` `forward` `full` `supervisor` `start` `monitor` `pump` `flow` `mailer` `link` `piped` E: the processes (see there) · `alive` `interrupted` `oom` E: signs of life, what a run that was cut off left behind, kills for want of memory |
 //! | [`spool`] | | `index` `tail` P · `writer` `room` `reader` E: the output on disk, and how much of the disk it may take |
@@ -36,8 +36,8 @@
 //! 2. **The job comes first.** No network, no sync, no secret before the command runs. A broken
 //!    config warns, and the job runs; notify.toml is read again when the mail is made.
 //! 3. **On disk before it is needed**: `state/runs/<id>/{run.json,log,index,lock}`,
-//!    `state/outbox/{tmp,new,sending,held,sent,failed}/<id>/{entry.json,body.mime}`. Ids sort by
-//!    time, schemas carry a version.
+//!    `state/claims/<id>@<owner>`, `state/outbox/{tmp,new,sending,held,sent,failed}/<id>/{entry.json,
+//!    body.mime}`. Ids sort by time, schemas carry a version.
 //! 4. **Late sender.** QQ and 163 demand that From is the login, so From, To and Subject are written
 //!    in front of the body when it is sent.
 //! 5. **Each try is the same path**: enqueue durably, then drain; the first try is no special case.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
-use crate::run::alive::{Lookout, lock_seen};
+use crate::run::alive::{Lookout, last_sign, lock_seen};
 use crate::run::facts::{LogPart, RunFacts};
 use crate::run::interrupted::{facts, log_so_far};
 use crate::run::life::{Life, LockSeen};
@@ -64,9 +64,13 @@ pub fn view(folder: &Path) -> Result<View> {
             let state = match life {
                 Life::Alive => State::Running,
                 Life::Unknown => State::Unheard,
-                Life::Dead(why) => {
-                    State::Over(Box::new(facts(folder, start, underway, (why, &lookout.here))))
-                }
+                Life::Dead(why) => State::Over(Box::new(facts(
+                    folder,
+                    start,
+                    underway,
+                    last_sign(folder),
+                    (why, &lookout.here),
+                ))),
             };
             return Ok(View { folder: folder.to_owned(), record, state });
         }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::claims::{Claim, Claims};
 use super::common::Context;
 use super::{notice, words};
 use crate::config::Loaded;
@@ -13,7 +14,7 @@ use crate::error::{Error, Kind};
 use crate::outbox::entry::EntryId;
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
-use crate::run::alive::{self, Claim, Lookout, Turn};
+use crate::run::alive::{self, LOCK, Lookout, Turn};
 use crate::run::facts::{Death, RunFacts, RunId, RunStart};
 use crate::run::interrupted;
 use crate::run::life::{Life, LockSeen};
@@ -78,7 +79,7 @@ fn make_in(
     made: &mut Made,
 ) {
     let lookout = Lookout::new(&root.join(RUNS));
-    if open_runs(root, &lookout).is_empty() {
+    if open_runs(root, &lookout).is_empty() && Claims::of(root).is_empty() {
         return;
     }
     let _lock = match lock(root, patience) {
@@ -93,6 +94,11 @@ fn make_in(
     };
     let of_another = |folder: &PathBuf| own.is_none_or(|own| !folder.ends_with(&own.0));
     for folder in open_runs(root, &lookout).into_iter().filter(of_another) {
+        if let Some(error) = unreadable(&folder) {
+            let lang = context.lang(&context.load().settings);
+            tell(&words::not_kept(&notice::with_hints(&error), Some(&folder.join("log")), lang));
+            made.not_kept += 1;
+        }
         let Some(Missing { facts, record, _claim, _turn }) = look_at(&folder, root, &lookout) else {
             continue;
         };
@@ -119,9 +125,10 @@ fn make_in(
 
 /// The folders of runs for which something may be left to be done, oldest first.
 fn open_runs(root: &Path, lookout: &Lookout) -> Vec<PathBuf> {
+    Claims::of(root).recover(lookout);
     let entries = std::fs::read_dir(root.join(RUNS)).into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|folder| lookout.is_open(folder)).collect();
+        entries.map(|entry| entry.path()).filter(|folder| folder.join(LOCK).is_file()).collect();
     found.sort();
     found
 }
@@ -172,7 +179,9 @@ fn look_at(folder: &Path, root: &Path, lookout: &Lookout) -> Option<Missing> {
     if matches!(turn, Turn::Anothers) {
         return None;
     }
-    let claim = Claim::take(folder)?;
+    // Before the claim takes it away.
+    let last_sign = alive::last_sign(folder);
+    let claim = Claims::of(root).take(folder)?;
     // Again: it may have ended as it should between the two looks, or another has found it dead.
     let record = read(folder)?;
     if matches!(turn, Turn::Unknown) && mailer_may_be_at_it(&record) {
@@ -180,7 +189,7 @@ fn look_at(folder: &Path, root: &Path, lookout: &Lookout) -> Option<Missing> {
     }
     let record = match (&record.phase, why) {
         (Phase::Ended(_), _) => record,
-        (Phase::Running(start), Some(why)) => cut_off(folder, start, &record, (why, lookout))?,
+        (Phase::Running(start), Some(why)) => cut_off(folder, (start, last_sign), &record, (why, lookout))?,
         (Phase::Running(_), None) => return None,
     };
     let Phase::Ended(facts) = &record.phase else { return None };
@@ -204,7 +213,27 @@ fn mailer_may_be_at_it(record: &RunRecord) -> bool {
     record.notice_due && age < MAILER_IS_AT_IT
 }
 
-fn read(folder: &Path) -> Option<RunRecord> {
+/// Is this a dead run of which nobody can tell, since its record is damaged or a newer version's?
+fn unreadable(folder: &Path) -> Option<Error> {
+    if alive::lock_seen(folder) == LockSeen::Taken {
+        return None;
+    }
+    let path = folder.join(FILE);
+    match std::fs::read(&path) {
+        // Killed before it was on record.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => Some(Error::new(Kind::Storage, format!("can't read {}", path.display())).because(e)),
+        Ok(json) => RunRecord::from_json(&json).err().map(|error| {
+            error.hint(format!(
+                "no mail can be made of {}: when you have what you need, remove it",
+                folder.display()
+            ))
+        }),
+    }
+}
+
+/// The run's record; None: it isn't there, or can't be read.
+pub(super) fn read(folder: &Path) -> Option<RunRecord> {
     RunRecord::from_json(&std::fs::read(folder.join(FILE)).ok()?).ok()
 }
 
@@ -212,12 +241,12 @@ fn read(folder: &Path) -> Option<RunRecord> {
 /// due, and nobody judges the run again.
 fn cut_off(
     folder: &Path,
-    start: &RunStart,
+    (start, last_sign): (&RunStart, Option<Duration>),
     record: &RunRecord,
     (why, lookout): (Death, &Lookout),
 ) -> Option<RunRecord> {
     let underway = record.underway.as_ref()?;
-    let facts = interrupted::facts(folder, start, underway, (why, &lookout.here));
+    let facts = interrupted::facts(folder, start, underway, last_sign, (why, &lookout.here));
     let due = underway.policy.wants(facts.end, facts.duration);
     let ended =
         RunRecord { underway: record.underway.clone(), ..RunRecord::ended(&facts, &record.overrides, due) };

@@ -41,6 +41,10 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     let made = match kept_before(facts) {
         // Another process was quicker, and has told nobody.
         Some(store) => {
+            // It may have died before noting that.
+            if let Some(root) = &context.root {
+                note_kept(root, facts, &context.overrides);
+            }
             let report = picture(facts, &loaded.settings, lang).report;
             Ok(Made { store, held: why_held(&loaded), report, why_less: None })
         }
@@ -127,17 +131,35 @@ pub(super) fn lost(error: &Error, facts: &RunFacts, lang: Lang) -> String {
     words::not_kept(&with_hints(error), log, lang)
 }
 
+/// What the id of a notice has behind the run's when nobody saw the run end: if one that was taken for
+/// dead ends after all, that is told as well.
+const CUT_OFF: &str = "-cut";
+
 /// The notice of a run bears the run's id.
 pub(super) fn entry_id(facts: &RunFacts) -> EntryId {
-    EntryId::parse(facts.start.id.0.clone()).expect("our ids are letters, digits and `-`")
+    let run = &facts.start.id.0;
+    let id = match facts.end {
+        End::Interrupted { .. } => format!("{run}{CUT_OFF}"),
+        _ => run.clone(),
+    };
+    EntryId::parse(id).expect("our ids are letters, digits and `-`")
 }
 
-/// Where the notice of this run lies already, whatever has become of it.
+/// The run that a notice of this id tells of.
+pub(super) fn run_of(notice: &EntryId) -> &str {
+    notice.as_str().strip_suffix(CUT_OFF).unwrap_or(notice.as_str())
+}
+
+/// Where the notice of this run lies already, whatever has become of it. Of one that was cut off nobody
+/// tells when its end was told.
 pub(super) fn kept_before(facts: &RunFacts) -> Option<Store> {
-    let id = entry_id(facts);
+    let own = entry_id(facts);
+    let ids = [EntryId::parse(run_of(&own)).ok(), Some(own)];
     let places = paths::existing_state_roots().into_iter().map(|root| root.join("outbox"));
-    let stores = places.filter(|place| place.is_dir()).filter_map(|place| Store::open(place).ok());
-    stores.into_iter().find(|store| matches!(store.find(&id), Ok(Some(_))))
+    // Those too that can't be written now: what lies there goes out when they can.
+    let stores = places.filter_map(Store::existing);
+    let has = |store: &Store| ids.iter().flatten().any(|id| matches!(store.find(id), Ok(Some(_))));
+    stores.into_iter().find(has)
 }
 
 /// From here on the outbox answers for it.
@@ -190,7 +212,7 @@ fn entry(
     held: Option<HeldReason>,
 ) -> Entry {
     // The same whoever makes it and however often, so that a double would be known for one.
-    let unique = facts.start.id.to_string();
+    let unique = entry_id(facts).to_string();
     let domain = settings.accounts.first().and_then(|account| account.address.rsplit_once('@'));
     let Overrides { config, to, cc, bcc, from_name, account, .. } = context.overrides.clone();
     // A mailbox sorts by date: what was found out today isn't put beside the mails of last week.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::notice::run_of;
 use crate::config::LogSettings;
 use crate::outbox::{entry::Folder, store::Store};
 use crate::run::alive::lock_seen;
@@ -73,12 +74,11 @@ fn age(then: Timestamp, now: Timestamp) -> Duration {
 
 /// Runs whose mail hasn't gone out: it says where the whole log lies. None when that can't be told.
 fn waiting_runs(store: &Store) -> Option<HashSet<String>> {
-    // A notice bears its run's id.
-    let mut runs: HashSet<String> = store.sending().ok()?.iter().map(ToString::to_string).collect();
+    let mut notices = store.sending().ok()?;
     for folder in [Folder::New, Folder::Held, Folder::Failed] {
-        runs.extend(store.list(folder).ok()?.iter().map(ToString::to_string));
+        notices.extend(store.list(folder).ok()?);
     }
-    Some(runs)
+    Some(notices.iter().map(|notice| run_of(notice).to_owned()).collect())
 }
 
 /// A run's folder bears its id.

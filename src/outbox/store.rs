@@ -67,6 +67,11 @@ impl Store {
         Ok(Self { root })
     }
 
+    /// The outbox that is at `root`, be it writable or not: to look for an entry in it.
+    pub fn existing(root: PathBuf) -> Option<Self> {
+        root.is_dir().then_some(Self { root })
+    }
+
     fn folder(&self, folder: Folder) -> PathBuf {
         self.root.join(folder.name())
     }
@@ -106,14 +111,25 @@ impl Store {
     /// Makes the entry durable and puts it where it belongs.
     ///
     /// # Errors
-    /// `Storage`; then there is no entry.
+    /// `Storage`; then there is no entry, and nothing is left of it.
     pub fn commit(&self, pending: Pending, entry: &Entry, folder: Folder) -> Result<()> {
         let Pending { id, folder: made, body } = pending;
-        body.sync_all().map_err(|error| trouble("can't write", &made.join(BODY), &error))?;
-        write_entry(&made, entry)?;
-        self.rename(&made, &self.place(folder, &id))?;
+        let to = self.place(folder, &id);
+        let moved = body
+            .sync_all()
+            .map_err(|error| trouble("can't write", &made.join(BODY), &error))
+            .and_then(|()| write_entry(&made, entry))
+            .and_then(|()| rename_once(&made, &to).map_err(|error| trouble("can't move", &made, &error)));
+        if moved.is_err() {
+            // Else `recover` clears it once this process has ended.
+            best_effort(fs::remove_dir_all(&made));
+            return moved;
+        }
+        // From here on there is an entry, which another process may be sending already: an error would
+        // have the caller keep the notice in a second place, and it would come twice.
+        best_effort(self.sync_move(&made, &to));
         if folder == Folder::Held {
-            self.trim_held()?;
+            best_effort(self.trim_held());
         }
         Ok(())
     }
@@ -121,6 +137,10 @@ impl Store {
     /// Renames an entry's folder and syncs both folders that it lies in.
     pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         fs::rename(from, to).map_err(|error| trouble("can't move", from, &error))?;
+        self.sync_move(from, to)
+    }
+
+    fn sync_move(&self, from: &Path, to: &Path) -> Result<()> {
         for path in [to, from] {
             if let Some(parent) = path.parent() {
                 sync_dir(parent).map_err(|error| trouble("can't sync", parent, &error))?;
@@ -229,13 +249,10 @@ impl Store {
         let from = self.place(Folder::New, id);
         let to = self.root.join("sending").join(format!("{id}@{}", Owner::this().name()));
         // Touched before the rename: the claim must not look old from its first moment.
-        let taken = claim::touch(&from).and_then(|()| fs::rename(&from, &to));
+        let taken = claim::touch(&from).and_then(|()| rename_once(&from, &to));
         match taken {
             Ok(()) => {}
-            // An NFS server that lost its answer says "not found" to the repetition of a rename
-            // that went well.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !to.is_dir() => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(trouble("can't claim", &from, &error)),
         }
         match read_entry(&to, id) {
@@ -342,6 +359,15 @@ impl Claim {
 
     fn move_to(&self, folder: Folder) -> Result<()> {
         self.store.rename(&self.folder, &self.store.place(folder, &self.entry.id))
+    }
+}
+
+/// Renames a folder. An NFS server that lost its answer says "not found" to the repetition of a rename
+/// that went well.
+fn rename_once(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !from.is_dir() && to.is_dir() => Ok(()),
+        renamed => renamed,
     }
 }
 

@@ -26,10 +26,6 @@ use crate::sys::process::{self, Fork};
 use crate::sys::{best_effort, fds, host, ids, machine};
 
 pub const LOCK: &str = "lock";
-/// The same file while somebody makes the notice of the run, which is dead.
-const CLAIMED: &str = "claimed";
-/// Who makes a notice for longer was killed, bytes by the gigabyte included.
-const STALE_CLAIM: Duration = Duration::from_secs(10 * 60);
 
 /// The lock and the heartbeat of a run of ours.
 #[derive(Debug)]
@@ -117,7 +113,8 @@ impl Pulse {
 
 /// Nothing is left to be done for the run in this folder, which another process saw end.
 pub fn settle(folder: &Path) {
-    for name in [LOCK, CLAIMED, MAKING] {
+    // The lock last: as long as it is there, another look finishes this.
+    for name in [MAKING, LOCK] {
         // Gone already, or the next look finds nothing to do and removes it.
         best_effort(std::fs::remove_file(folder.join(name)));
     }
@@ -157,29 +154,6 @@ fn turn_file(folder: &Path) -> io::Result<File> {
         io::ErrorKind::AlreadyExists => open_ours(&path),
         _ => Err(e),
     })
-}
-
-/// A dead run whose notice this process, and no other, is about to make. By rename, which succeeds for
-/// one process only on every file system. Dropped before the run is settled, it is put back.
-#[derive(Debug)]
-pub struct Claim(PathBuf);
-
-impl Claim {
-    /// None: another was quicker.
-    pub fn take(folder: &Path) -> Option<Self> {
-        let (lock, claimed) = (folder.join(LOCK), folder.join(CLAIMED));
-        // Touched before the rename: the claim must not look old from its first moment.
-        let taken =
-            File::open(&lock).and_then(|file| touch(&file)).and_then(|()| std::fs::rename(lock, claimed));
-        taken.is_ok().then(|| Self(folder.to_owned()))
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // Settled meanwhile, mostly: then there is nothing to put back.
-        best_effort(std::fs::rename(self.0.join(CLAIMED), self.0.join(LOCK)));
-    }
 }
 
 fn touch(file: &File) -> io::Result<()> {
@@ -243,24 +217,21 @@ impl Lookout {
     /// (again) after this: a run may end properly at any moment.
     pub fn life(&self, folder: &Path, owner: &Owner) -> Life {
         let lock = lock_seen(folder);
-        let by_lock = owner.place.is_here(&self.here) && owner.lock == Lock::Held;
+        let is_here = owner.place.is_here(&self.here);
+        // A lock can be lost: a state folder that was copied while it ran, a file server's that restarted.
+        let mut its_own = owner.front.iter().chain(&owner.supervisor);
+        if is_here && its_own.any(|process| still_runs(*process)) {
+            return Life::Alive;
+        }
+        let by_lock = is_here && owner.lock == Lock::Held;
         let silence =
             if by_lock || lock == LockSeen::Taken { None } else { self.silence(&folder.join(LOCK)) };
         judge(owner, &self.here, Seen { lock, silence })
     }
 
-    /// May something be left to be done for this run? Not where no lock is left. A claim whose owner
-    /// seems to have been killed is given back.
-    pub fn is_open(&self, folder: &Path) -> bool {
-        let (lock, claimed) = (folder.join(LOCK), folder.join(CLAIMED));
-        lock.is_file()
-            || claimed.is_file()
-                && self.silence(&claimed).is_some_and(|silence| silence > STALE_CLAIM)
-                && std::fs::rename(claimed, lock).is_ok()
-    }
-
-    /// None: there is no file, or no clock to compare it with (a file system that can't be written).
-    fn silence(&self, file: &Path) -> Option<Duration> {
+    /// Since the file was last touched. None: there is no file, or no clock to compare it with (a file
+    /// system that can't be written).
+    pub fn silence(&self, file: &Path) -> Option<Duration> {
         let last = std::fs::metadata(file).and_then(|meta| meta.modified()).ok()?;
         let now = (*self.now.get_or_init(|| server_time(&self.runs).ok()))?;
         // From the future: certainly not silent.
@@ -288,8 +259,7 @@ fn server_time(runs: &Path) -> io::Result<SystemTime> {
 
 /// How long the run had gone on at its last sign of life; None: it gave none.
 pub fn last_sign(folder: &Path) -> Option<Duration> {
-    let read = |name| std::fs::read_to_string(folder.join(name)).ok();
-    let text = read(LOCK).or_else(|| read(CLAIMED))?;
+    let text = std::fs::read_to_string(folder.join(LOCK)).ok()?;
     text.trim().parse().ok().map(Duration::from_micros)
 }
 
@@ -324,28 +294,6 @@ mod tests {
             assert!(heart.is_free_at(seconds(at)));
             assert_eq!(heart.next, Some(seconds(next)));
         }
-    }
-
-    /// Catches: a claim that two get, one that is lost with who had it, one taken from who is at it.
-    #[test]
-    fn one_of_many_gets_the_claim() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("run");
-        std::fs::create_dir(&folder).unwrap();
-        let open = || Lookout::new(dir.path()).is_open(&folder);
-        assert!(!open());
-        drop(Pulse::begin(Some(&folder), Mark::now(), Duration::ZERO));
-        assert!(open());
-        let claim = Claim::take(&folder).unwrap();
-        assert!(Claim::take(&folder).is_none() && !open());
-        let aged = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let claimed = folder.join(CLAIMED);
-        File::options().write(true).open(&claimed).unwrap().set_modified(aged).unwrap();
-        assert!(open(), "its owner was killed");
-        let second = Claim::take(&folder).unwrap();
-        settle(&folder);
-        drop((claim, second));
-        assert!(!open(), "settled is settled");
     }
 
     #[test]

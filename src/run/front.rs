@@ -162,6 +162,7 @@ fn watch(
     supervisor: Pid,
     link: &OwnedFd,
 ) -> Result<(End, Mailing)> {
+    let mut patience = Patience::default();
     loop {
         let mut fds = vec![forwarder.fd(), link.as_raw_fd()]
             .into_iter()
@@ -174,7 +175,8 @@ fn watch(
         }
         forwarder.tick();
         forwarder.turn(&fds[2..]);
-        if hangs(run, supervisor) {
+        let waiting_since = run.board.board().spool.waiting_since.load(Ordering::Acquire);
+        if patience.is_over(waiting_since, run.clock.elapsed()) && process::hangs(supervisor) {
             // It never returns to its own code, so we go on without waiting for its end, which may
             // take as long as the disk does.
             best_effort(signals::send_signal(supervisor, libc::SIGKILL));
@@ -253,15 +255,49 @@ fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder, log: Log) -> Result<(
     Ok((ended.0, mailing))
 }
 
-/// Has the supervisor waited too long for the log's disk? On a machine that is too busy it may only
-/// have waited for a processor.
-fn hangs(run: &Run<'_>, supervisor: Pid) -> bool {
-    let since = run.board.board().spool.waiting_since.load(Ordering::Acquire);
-    let long = since > 0 && run.clock.elapsed() > Duration::from_millis(since) + PATIENCE;
-    long && !process::is_runnable(supervisor)
+/// A disk that takes longer than [`Patience::LOOKS`] looks is not waited for: the output goes on without
+/// it.
+#[derive(Debug, Default)]
+struct Patience {
+    /// What the supervisor waits for: [`crate::sys::shared::SpoolNote::waiting_since`].
+    waiting_since: u64,
+    last_look: Duration,
+    looks: u32,
 }
 
-/// A disk that takes longer than this is not waited for: the output goes on without it.
-const PATIENCE: Duration = Duration::from_secs(2);
+impl Patience {
+    const LOOKS: u32 = 4;
+
+    /// Has the supervisor waited too long for the log's disk? By our own looks: a clock goes on while
+    /// all of us stand still (a container that is paused, a machine that is moved).
+    fn is_over(&mut self, waiting_since: u64, now: Duration) -> bool {
+        if waiting_since == 0 || waiting_since != self.waiting_since {
+            *self = Self { waiting_since, last_look: now, looks: 0 };
+        } else if now.saturating_sub(self.last_look) >= LOOK {
+            self.last_look = now;
+            self.looks += 1;
+        }
+        self.looks >= Self::LOOKS
+    }
+}
+
 /// How often the front looks whether the supervisor hangs.
 const LOOK: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches: a supervisor that is killed, and its log cut off, because all of us had been stopped while
+    /// it wrote; and one that may hang for ever.
+    #[test]
+    fn only_a_wait_that_we_have_watched_counts() {
+        let at = Duration::from_millis;
+        let mut patience = Patience::default();
+        assert!(!patience.is_over(7, at(10)));
+        assert!(!patience.is_over(7, at(3_600_000)), "stood still");
+        let mut looks = (1..=20).map(|n| patience.is_over(7, at(3_600_000 + 100 * n)));
+        assert_eq!(looks.position(|over| over), Some(14));
+        assert!(!patience.is_over(8, at(3_700_000)) && !patience.is_over(0, at(3_800_000)));
+    }
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::alive::{last_sign, still_runs};
+use super::alive::still_runs;
 use super::facts::{Death, End, LogPart, PartTrouble, RunFacts, RunStart};
 use super::life::Place;
 use super::record::{LogSource, Underway};
@@ -16,10 +16,16 @@ use crate::spool::index::{HEADER, RECORD, Record};
 use crate::sys::fs::{self, open_regular};
 
 /// What is known of the run in `folder`. Its length is told by the monotonic clock: the last stamp
-/// of its output or its last sign of life, whichever is later.
-pub fn facts(folder: &Path, start: &RunStart, underway: &Underway, (why, here): (Death, &Place)) -> RunFacts {
+/// of its output or its last sign of life ([`last_sign`](super::alive::last_sign)), whichever is later.
+pub fn facts(
+    folder: &Path,
+    start: &RunStart,
+    underway: &Underway,
+    last_sign: Option<Duration>,
+    (why, here): (Death, &Place),
+) -> RunFacts {
     let stamp = last_stamp(&folder.join("index")).ok().flatten();
-    let duration = stamp.max(last_sign(folder)).unwrap_or_default();
+    let duration = stamp.max(last_sign).unwrap_or_default();
     let owner = &underway.owner;
     let still_running = owner
         .command

@@ -5,7 +5,7 @@
 //! the mailer goes on in silence. What it does is handed in: `run/` knows nothing of mail.
 
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -61,17 +61,25 @@ impl Teller {
 /// # Errors
 /// When fork fails (the user's limit of processes): nothing was done.
 pub fn fork_mailer(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) -> io::Result<()> {
+    fork_with(&[], job, facts, pipe)
+}
+
+/// The same for a mailer that holds on to descriptors of ours.
+///
+/// # Errors
+/// As above.
+pub fn fork_with(also: &[RawFd], job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) -> io::Result<()> {
     if let process::Fork::Parent(_) = process::fork()? {
         return Ok(());
     }
-    work(job, facts, pipe);
+    work(also, job, facts, pipe);
     process::leave(0)
 }
 
 /// The mailer's work in this process: away from the caller's session and descriptors first.
-pub fn work(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) {
+pub fn work(also: &[RawFd], job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) {
     fds::detach_standard(&[0, 1, 2]);
-    fds::close_all_but(&[pipe.as_raw_fd()]);
+    fds::close_all_but(&[also, &[pipe.as_raw_fd()]].concat());
     step_aside();
     let mut teller = pipe.try_clone().map_or_else(|_| Teller::silent(), Teller::new);
     job(facts, &mut teller);

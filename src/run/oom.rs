@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::facts::OutOfMemory;
 
 /// The counter is read this long after the start: most short commands are through by then, and none
-/// has had the time to take much memory.
+/// has had the time to take much memory. A kill before that is told as SIGKILL, without its reason.
 const BEGINS: Duration = Duration::from_millis(10);
 
 /// Watches a run for such kills.
@@ -23,14 +24,15 @@ pub enum Watch {
 
 impl Watch {
     /// Notes the counter when it is time, `elapsed` after the start of the run; how long until then.
-    pub fn begin(&mut self, elapsed: Duration) -> Option<Duration> {
+    /// `noted` is what it was then, plus one: for whoever goes on where a killed process was.
+    pub fn begin(&mut self, elapsed: Duration, noted: &AtomicU64) -> Option<Duration> {
         if !matches!(self, Self::NotYet) {
             return None;
         }
         if elapsed < BEGINS {
             return Some(BEGINS - elapsed);
         }
-        *self = Counter::read().map_or(Self::Blind, Self::Since);
+        *self = Counter::read().map_or(Self::Blind, |counter| Self::Since(counter.since_noted(noted)));
         None
     }
 
@@ -88,6 +90,12 @@ impl Counter {
                 })
             })
         })
+    }
+
+    /// As it stood when it was first read; what it is now, if that is the first time.
+    fn since_noted(self, noted: &AtomicU64) -> Self {
+        let first = noted.compare_exchange(0, self.before + 1, Ordering::AcqRel, Ordering::Acquire);
+        Self { before: first.map_or_else(|noted| noted - 1, |_| self.before), ..self }
     }
 
     /// What was killed since; None: nothing.
@@ -164,15 +172,26 @@ mod tests {
     /// read again later, so that kills before that are forgotten.
     #[test]
     fn the_counter_is_read_once_and_not_at_once() {
-        let mut watch = Watch::default();
-        assert_eq!(watch.begin(BEGINS / 2), Some(BEGINS / 2));
+        let (mut watch, noted) = (Watch::default(), AtomicU64::new(0));
+        assert_eq!(watch.begin(BEGINS / 2, &noted), Some(BEGINS / 2));
         assert!(matches!(watch, Watch::NotYet));
-        assert_eq!(watch.begin(BEGINS), None);
+        assert_eq!(watch.begin(BEGINS, &noted), None);
         assert!(!matches!(watch, Watch::NotYet));
-        let counter = Counter { folder: "none".into(), version: Version::V2, before: 7 };
-        let mut watch = Watch::Since(counter);
-        watch.begin(2 * BEGINS);
+        let mut watch = Watch::Since(counter(7));
+        watch.begin(2 * BEGINS, &noted);
         assert!(matches!(watch, Watch::Since(Counter { before: 7, .. })));
+    }
+
+    fn counter(before: u64) -> Counter {
+        Counter { folder: "none".into(), version: Version::V2, before }
+    }
+
+    /// Catches: a front that takes the supervisor's place and counts only the kills since then.
+    #[test]
+    fn who_goes_on_counts_from_the_start() {
+        let noted = AtomicU64::new(0);
+        assert_eq!(counter(0).since_noted(&noted).before, 0);
+        assert_eq!(counter(2).since_noted(&noted).before, 0);
     }
 
     /// Catches: v1's controllers taken by their place in the list, a named hierarchy taken for v2.

@@ -23,7 +23,7 @@ use crate::spool::writer::SpoolWriter;
 use crate::sys::best_effort;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fds::{self, Sink};
-use crate::sys::fs::{Durability, create_synced, replace};
+use crate::sys::fs::{Durability, create, replace};
 use crate::sys::process::{self, Fork};
 use crate::sys::shared::SharedBoard;
 use crate::sys::signals::{self, SignalState};
@@ -139,7 +139,9 @@ fn record_durably(request: &Request<'_>, folder: &Path, pulse: &Pulse) {
     let underway = Underway { owner: pulse.owner(me, None), policy: request.policy, log: vec![log] };
     let record = RunRecord::running(&request.start, request.overrides, underway).to_json();
     // A full disk is told when the mail is made. The end may be on record before: that one stays.
-    best_effort(create_synced(&folder.join(FILE), &record));
+    for durability in [Durability::Atomic, Durability::Synced] {
+        best_effort(create(&folder.join(FILE), &record, durability));
+    }
     pulse.sign();
     (request.for_others)();
     process::leave(0)

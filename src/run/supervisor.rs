@@ -1,7 +1,7 @@
 //! The supervisor: parent of the command, pumps its output, waits for it, and starts the mailer.
 //! Also the front's second life: if the supervisor is killed, the front runs the same code.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,15 +22,17 @@ use super::start::{Start, VerdictPipe, start_command};
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::config::Overrides;
 use crate::sys::clock::{self, Mark};
-use crate::sys::fs::{Durability, create_synced, replace};
+use crate::sys::fs::{Durability, create, replace};
 use crate::sys::process::{self, Change, ExecImage, Fork};
 use crate::sys::shared::{Board, SharedBoard};
 use crate::sys::signals::{self, SignalState};
 use crate::sys::{best_effort, fds};
 
-/// The run's record is on the disk, synced, this long after the start; a shorter run has its end
-/// on record instead. (The promise is a second.)
-const RECORD_AFTER: Duration = Duration::from_millis(500);
+/// The run is on record this long after the start, and that on the disk; a shorter run has its end on
+/// record instead. First so that it outlives our processes, when most short commands are through; then
+/// so that it outlives the machine. (The promise is a second.)
+const RECORDS: [(Duration, Durability); 2] =
+    [(Duration::from_millis(10), Durability::Atomic), (Duration::from_millis(500), Durability::Synced)];
 /// A pseudo-terminal hands its bytes on through a kernel worker, so "nothing there" is believed
 /// only after this long.
 const TERMINAL_SETTLES: Duration = Duration::from_millis(20);
@@ -105,7 +107,7 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
     if let Mailing::Here(facts) = mailing
         && let Some(words) = run.words.take()
     {
-        mailer::work(run.job, &facts, &words);
+        mailer::work(&[], run.job, &facts, &words);
     }
     process::leave(0)
 }
@@ -128,7 +130,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
         Role::Front(_) => None,
     };
     let mut end = None;
-    let mut recorded = run.folder.is_none();
+    let mut records: &[_] = if run.folder.is_some() { &RECORDS } else { &[] };
     // Asking costs system calls: only when a child has something to tell.
     let mut news = true;
     loop {
@@ -136,12 +138,16 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             end = check_command(run, command, role);
         }
         let elapsed = run.clock.elapsed();
-        if !recorded && end.is_none() && elapsed >= RECORD_AFTER {
-            record_durably(run);
-            recorded = true;
+        if let Some(((at, durability), later)) = records.split_first()
+            && end.is_none()
+            && elapsed >= *at
+        {
+            record(run, *durability);
+            records = later;
         }
-        let (beat_in, look_in) = (run.pulse.beat(elapsed), run.memory.begin(elapsed));
-        let record_in = (!recorded && end.is_none()).then(|| RECORD_AFTER.saturating_sub(elapsed));
+        let look_in = run.memory.begin(elapsed, &run.board.board().kills_before);
+        let beat_in = run.pulse.beat(elapsed);
+        let record_in = records.first().filter(|_| end.is_none()).map(|(at, _)| at.saturating_sub(elapsed));
         let timeout = [patience(run, end), record_in, beat_in, look_in, forwarders_timeout(run, role)];
         let timeout = timeout.into_iter().flatten().min();
         let signal_fd = match role {
@@ -291,10 +297,10 @@ fn end_of(status: i32) -> End {
     }
 }
 
-/// Syncing may take long, and must not hold the output up: a process of its own does it, which
-/// holds nothing that a reader could wait for. It then looks after the runs that nobody lived to see
-/// the end of, which may take it longer: no run waits for that.
-fn record_durably(run: &Run<'_>) {
+/// A disk may take long, and must not hold the output up: a process of its own asks it, which holds
+/// nothing that a reader could wait for. When all is on the disk it looks after the runs that nobody
+/// lived to see the end of, which may take it longer: no run waits for that.
+fn record(run: &Run<'_>, durability: Durability) {
     let Some(folder) = &run.folder else { return };
     let supervisor = nix::unistd::getpid();
     // Without a process to spare there is no early record: the end's own follows.
@@ -306,20 +312,23 @@ fn record_durably(run: &Run<'_>) {
         fds::close_all_but(&[]);
         let record = RunRecord::running(&run.start, &run.overrides, underway);
         // The end may be on record before this is through: that one stays.
-        let written = create_synced(&folder.join(FILE), &record.to_json());
+        let written = create(&folder.join(FILE), &record.to_json(), durability);
         run.pulse.sign();
-        mailer::step_aside();
-        (run.for_others)();
+        if durability == Durability::Synced {
+            mailer::step_aside();
+            (run.for_others)();
+        }
         process::leave(i32::from(written.is_err()))
     }
 }
 
-/// For what may wait for a disk that hangs: in a process that holds nothing that a reader could wait for.
-/// Without a process to spare it isn't done: no mail is due then, only `runs list` lacks the end.
-fn in_a_process_of_its_own(work: impl FnOnce()) {
+/// For what may wait for a disk that hangs: in a process that holds nothing that a reader could wait for,
+/// only `lock`. Without a process to spare it isn't done: no mail is due then, only `runs list` lacks the
+/// end.
+fn in_a_process_of_its_own(lock: RawFd, work: impl FnOnce()) {
     if let Ok(Fork::Child) = process::fork() {
         fds::detach_standard(&[0, 1, 2]);
-        fds::close_all_but(&[]);
+        fds::close_all_but(&[lock]);
         work();
         process::leave(0)
     }
@@ -365,7 +374,7 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
         keep();
         note.answered();
     } else if !due {
-        in_a_process_of_its_own(keep);
+        in_a_process_of_its_own(pulse.fd(), keep);
     }
     let mut mailing = Mailing::NotDue;
     if due && let Some(words) = &run.words {
@@ -373,13 +382,16 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
         let mut job = |facts: &RunFacts, teller: &mut Teller| {
             if hangs {
                 keep();
+                fds::close(pulse.fd());
             }
             (run.job)(facts, teller);
         };
+        // Until the end is on record the run must not look as if it had been cut off.
+        let lock = if hangs { vec![pulse.fd()] } else { Vec::new() };
         // Noted before the fork: whoever takes our place forks no second one. If this one never
         // came to be, its words end without a `Done`, and the front makes the notice itself.
         let claimed = run.board.board().mailing.swap(true, Ordering::AcqRel);
-        mailing = match if claimed { Ok(()) } else { mailer::fork_mailer(&mut job, &facts, words) } {
+        mailing = match if claimed { Ok(()) } else { mailer::fork_with(&lock, &mut job, &facts, words) } {
             Ok(()) => Mailing::Forked,
             Err(_) => Mailing::Here(Box::new(facts)),
         };

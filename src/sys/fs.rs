@@ -180,22 +180,37 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Resul
     Ok(())
 }
 
-/// Creates `path` with `content`, whole and synced, unless it is there already: then nothing changes
-/// and the answer is false.
-pub fn create_synced(path: &Path, content: &[u8]) -> io::Result<bool> {
+/// Creates `path` with `content`, whole, unless it is there already: then its content stays, and the
+/// answer is false. Synced, it is on the disk either way.
+pub fn create(path: &Path, content: &[u8], durability: Durability) -> io::Result<bool> {
     let dir = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let created = !path.is_file() && create_whole((dir, path), content, durability)?;
+    if durability == Durability::Synced {
+        File::open(path)?.sync_all()?;
+        sync_dir(dir)?;
+    }
+    Ok(created)
+}
+
+fn create_whole((dir, path): (&Path, &Path), content: &[u8], durability: Durability) -> io::Result<bool> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let temporary = dir.join(format!(".{name}.{}", super::ids::random_hex(8)));
     let linked = (|| {
         let mut file = create_private(&temporary)?;
         file.write_all(content)?;
-        file.sync_all()?;
-        // Unlike a rename, a link never replaces what another process has put there meanwhile.
-        std::fs::hard_link(&temporary, path)
+        if durability == Durability::Synced {
+            file.sync_all()?;
+        }
+        // Unlike a rename, a link never replaces what another process has put there meanwhile. Where
+        // there are none (FAT, some of FUSE) readers may see half of it for a moment.
+        std::fs::hard_link(&temporary, path).or_else(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists => Err(e),
+            _ => create_private(path)?.write_all(content),
+        })
     })();
     super::best_effort(std::fs::remove_file(&temporary));
     match linked {
-        Ok(()) => sync_dir(dir).map(|()| true),
+        Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(e) => Err(e),
     }
@@ -218,12 +233,16 @@ mod tests {
 
     /// Catches: the record of the start, slow to sync, laid over that of the end.
     #[test]
-    fn create_synced_never_replaces() {
+    fn create_never_replaces() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run.json");
-        assert!(create_synced(&path, b"running").unwrap());
+        assert!(create(&path, b"running", Durability::Atomic).unwrap());
         replace(&path, b"ended", Durability::Atomic).unwrap();
-        assert!(!create_synced(&path, b"running").unwrap());
+        for durability in [Durability::Atomic, Durability::Synced] {
+            assert!(!create(&path, b"running", durability).unwrap());
+            let parts = (dir.path(), path.as_path());
+            assert!(!create_whole(parts, b"running", durability).unwrap(), "made meanwhile");
+        }
         assert_eq!(std::fs::read(&path).unwrap(), b"ended");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }

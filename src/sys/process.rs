@@ -282,9 +282,10 @@ pub fn is_stopped(pid: Pid) -> bool {
     matches!(state(pid), Some(b'T' | b't'))
 }
 
-/// Does the process run, or wait for nothing but a processor?
-pub fn is_runnable(pid: Pid) -> bool {
-    state(pid) == Some(b'R')
+/// Does the process wait in the kernel? Not one that waits for nothing but a processor, as on a machine
+/// that is too busy, nor one that somebody has stopped.
+pub fn hangs(pid: Pid) -> bool {
+    !matches!(state(pid), Some(b'R' | b'T'))
 }
 
 fn state(pid: Pid) -> Option<u8> {

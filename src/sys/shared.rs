@@ -69,6 +69,8 @@ pub struct Board {
     pub command: AtomicI32,
     /// How the command ended, as soon as it was waited for: who waited may be killed next.
     pub end: EndNote,
+    /// The kernel's counter of kills for want of memory at the start, plus one; 0: not read yet.
+    pub kills_before: AtomicU64,
     /// A mailer has been, or is just being, forked: nobody forks another.
     pub mailing: AtomicBool,
     /// The front stops, or is just about to: whoever wakes it must look until this is over.

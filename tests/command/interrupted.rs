@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use notify_done::run::alive::last_sign;
 use serde_json::Value;
 
 use crate::killed::{LONG, Scene, children, count, first_child, only_entry};
@@ -22,6 +23,8 @@ struct Victim {
 }
 
 const JOB: &str = "echo first; read x <gate; echo second";
+/// The record of a run is synced this long after its start.
+const ON_DISK: Option<Duration> = Some(Duration::from_millis(500));
 
 impl Victim {
     fn start(scene: &Scene, flags: &[&str]) -> Self {
@@ -37,10 +40,11 @@ impl Victim {
             let on_record: Vec<_> = all.map(|run| run.unwrap().path().join("run.json").exists()).collect();
             on_record == [true]
         });
-        let supervisor = first_child(run.pid());
-        // The process that put it there looks after other runs, too: it would find this one first.
+        let (supervisor, folder) = (first_child(run.pid()), only_entry(&runs));
+        // The process that puts it on the disk looks after other runs, too: it would find this one first.
+        wait_until("it is on the disk", || last_sign(&folder) >= ON_DISK);
         wait_until("only the command is left", || children(supervisor).len() == 1);
-        Self { command: first_child(supervisor), supervisor, folder: only_entry(&runs), run }
+        Self { command: first_child(supervisor), supervisor, folder, run }
     }
 
     /// Both of ours; the command isn't touched. With the folder of the run.
@@ -122,6 +126,29 @@ fn the_next_start_tells_of_it_while_its_own_command_runs() {
     settled(&scene);
     assert_eq!((interruptions(&scene).len(), scene.server.received().len()), (1, 2));
     kill(command, Signal::SIGKILL).unwrap();
+}
+
+/// Statement 81. Catches: a run that nobody knows of when both are killed within half a second.
+#[test]
+fn a_run_is_on_record_before_it_is_on_the_disk() {
+    // On a machine that is too busy it may be on the disk before we look: then again.
+    let early = (0..20).find_map(|_| {
+        let scene = Scene::new();
+        let run = scene.env.notify_done(["--", "sh", "-c", JOB]).stderr_is_free().start();
+        run.wait_for_stdout(b"first\n");
+        let (supervisor, folder) = (first_child(run.pid()), only_entry(&scene.env.state().join("runs")));
+        wait_until("it is on record", || folder.join("run.json").exists() && last_sign(&folder).is_some());
+        // Its reader has it first.
+        wait_until("the log has it", || fs::read(folder.join("log")).is_ok_and(|log| log == b"first\n"));
+        kill(supervisor, Signal::SIGSTOP).unwrap();
+        let victim = Victim { command: first_child(supervisor), supervisor, run, folder };
+        (last_sign(&victim.folder) < ON_DISK).then_some((scene, victim))
+    });
+    let (mut scene, victim) = early.expect("a record within half a second");
+    victim.kill();
+    scene.gate.open();
+    flush(&scene);
+    assert_eq!(the_mail(&scene).attachment("log.txt").bytes(), b"first\n");
 }
 
 /// Statement 81. Catches: only long runs looking after others. And the command, killed as well, isn't
@@ -246,6 +273,68 @@ fn a_run_elsewhere_is_given_up_after_a_long_silence() {
     assert!(text.contains("no sign of life"), "{text}");
 }
 
+/// Statement 83. Catches: the end of a run that is never told, since another machine had given the run
+/// up (this one slept, or its way to the file server was cut).
+#[test]
+fn a_run_that_was_given_up_and_ends_is_told_of() {
+    let mut scene = Scene::new();
+    let victim = Victim::start(&scene, &[]);
+    edit(&victim.folder, |json| {
+        let place = &mut json["underway"]["owner"]["place"];
+        place["boot"] = "another".into();
+        place["machine"] = "another".into();
+    });
+    lose_the_lock(&victim.folder);
+    silent_for(&victim.folder, 16);
+    flush(&scene);
+    assert_eq!(interruptions(&scene).len(), 1);
+    scene.gate.open();
+    victim.run.finish().assert_code(0);
+    let mails = scene.server.wait_for_mails(2, LONG);
+    let end = parse::mail(&mails[1].data);
+    assert!(end.subject.contains("succeeded"), "{}", end.subject);
+    assert_eq!(end.attachment("log.txt").bytes(), b"first\nsecond\n");
+    settled(&scene);
+    flush(&scene);
+    assert_eq!(scene.server.received().len(), 2);
+}
+
+/// As another machine sees it, where the file server keeps no locks.
+fn lose_the_lock(folder: &Path) {
+    let (lock, copy) = (folder.join("lock"), folder.join("copy"));
+    fs::copy(&lock, &copy).unwrap();
+    fs::rename(copy, lock).unwrap();
+}
+
+/// Statement 81. Catches: a run called dead because its lock was lost: its folder was copied, or the file
+/// server was started anew.
+#[test]
+fn a_run_without_its_lock_lives_as_long_as_its_processes() {
+    let mut scene = Scene::new();
+    let victim = Victim::start(&scene, &[]);
+    lose_the_lock(&victim.folder);
+    flush(&scene);
+    assert_eq!(scene.server.received().len(), 0);
+    scene.gate.open();
+    victim.run.finish().assert_code(0);
+    let mails = scene.server.wait_for_mails(1, LONG);
+    assert!(parse::mail(&mails[0].data).subject.contains("succeeded"));
+}
+
+/// Catches: a run whose record is damaged, forgotten without a word.
+#[test]
+fn a_record_that_cant_be_read_is_told() {
+    let mut scene = Scene::new();
+    let (folder, _) = Victim::start(&scene, &[]).kill();
+    scene.gate.open();
+    fs::write(folder.join("run.json"), "").unwrap();
+    let told = scene.env.notify_done(["outbox", "flush"]).stderr_is_free().run();
+    told.assert_code(1);
+    let log = folder.join("log").display().to_string();
+    assert!(told.stderr.contains("record is damaged") && told.stderr.contains(&log), "{}", told.stderr);
+    assert_eq!(scene.server.received().len(), 0);
+}
+
 /// Statement 81. Catches: a log that is lost because the command wrote it into a file of the user's,
 /// or that begins with what stood there before.
 #[test]
@@ -307,6 +396,8 @@ fn a_pipe_that_was_killed_is_told_of() {
     run.wait_for_stdout(b"through\n");
     let folder = only_entry(&scene.env.state().join("runs"));
     wait_until("it is on record", || folder.join("run.json").exists());
+    // Its reader has it first.
+    wait_until("the log has it", || fs::read(folder.join("log")).is_ok_and(|log| log == b"through\n"));
     let json: Value = serde_json::from_slice(&fs::read(folder.join("run.json")).unwrap()).unwrap();
     let pid = i32::try_from(json["underway"]["owner"]["front"]["pid"].as_i64().unwrap()).unwrap();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
@@ -346,8 +437,8 @@ fn usage_is_that_of_the_command_and_its_children() {
     assert!((200_000_000..300_000_000).contains(&peak), "{peak}");
 }
 
-/// A run that ends by `end` after the kernel has counted a kill in its group.
-fn mail_after_a_shortage(end: &str) -> ParsedMail {
+/// A run that ends by `end` after the kernel has counted a kill in its group, and something more.
+fn mail_after_a_shortage(end: &str, more: impl FnOnce(&Victim)) -> ParsedMail {
     let mut scene = Scene::new();
     let count = |kills: u32| {
         for (name, more) in
@@ -365,6 +456,7 @@ fn mail_after_a_shortage(end: &str) -> ParsedMail {
     // Once it is on record the counter has been read.
     let victim = Victim::of(&scene.env, run.stderr_is_free().start());
     count(4);
+    more(&victim);
     scene.gate.open();
     victim.run.finish();
     let mails = scene.server.wait_for_mails(1, LONG);
@@ -375,12 +467,22 @@ fn mail_after_a_shortage(end: &str) -> ParsedMail {
 /// the signal, if that.
 #[test]
 fn a_kill_for_want_of_memory_is_named() {
-    let mail = mail_after_a_shortage("kill -9 $$");
+    let mail = mail_after_a_shortage("kill -9 $$", |_| {});
     assert!(mail.subject.contains("out of memory"), "{}", mail.subject);
     let text = mail.text.unwrap();
     assert!(text.contains("for want of memory") && text.contains("1.0 GiB"), "{text}");
     // A child was killed, the command ended by itself.
-    let mail = mail_after_a_shortage("exit 3");
+    let mail = mail_after_a_shortage("exit 3", |_| {});
     assert!(mail.subject.contains("exit 3"), "{}", mail.subject);
     assert!(mail.text.unwrap().contains("1 process killed for want of memory"));
+}
+
+/// Statements 81, 84. Catches: a front that takes the supervisor's place and knows only of the kills since.
+#[test]
+fn a_kill_for_want_of_memory_is_named_though_the_supervisor_was_killed_too() {
+    let mail = mail_after_a_shortage("kill -9 $$", |victim| {
+        kill(victim.supervisor, Signal::SIGKILL).unwrap();
+        wait_until("the command is the front's", || children(victim.run.pid()).contains(&victim.command));
+    });
+    assert!(mail.subject.contains("out of memory"), "{}", mail.subject);
 }

@@ -182,6 +182,31 @@ fn a_notice_that_nobody_lived_to_make() {
     assert_eq!(scene.server.received().len(), 2);
 }
 
+/// Catches: a notice that is made, and sent, once more since the outbox in which it lies can't be written
+/// just now (a disk that became read-only).
+#[test]
+fn a_notice_in_an_outbox_that_cant_be_written_is_not_made_again() {
+    let mut scene = Scene::new();
+    let run = scene.start();
+    scene.gate.open();
+    run.finish().assert_code(7);
+    scene.assert_mailed();
+    let folder = only_entry(&scene.env.state().join("runs"));
+    // As if the mailer had been killed before it had noted that the notice is kept.
+    fs::write(folder.join("lock"), "").unwrap();
+    let record = folder.join("run.json");
+    let json = fs::read_to_string(&record).unwrap();
+    fs::write(&record, json.replace(r#""notice_due": false"#, r#""notice_due": true"#)).unwrap();
+    assert_ne!(fs::read_to_string(&record).unwrap(), json);
+    let held = scene.env.state().join("outbox/held");
+    fs::remove_dir(&held).unwrap();
+    fs::write(&held, "").unwrap();
+    scene.env.notify_done(["outbox", "flush"]).stderr_is_free().run();
+    fs::remove_file(&held).unwrap();
+    scene.env.notify_done(["outbox", "flush"]).stderr_is_free().run().assert_code(0);
+    assert_eq!(scene.server.received().len(), 1);
+}
+
 pub fn only_entry(folder: &std::path::Path) -> std::path::PathBuf {
     let mut entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let first = entries.next().unwrap();

@@ -25,8 +25,6 @@ import harness
 # Who is killed, and how often.
 TARGETS = {"front": 5, "child": 6, "group": 3, "both": 3, "mailer": 2, "nobody": 1}
 LIMIT = 60
-# After so many seconds a run is on disk (it is forced there after half a second).
-ON_RECORD = 0.8
 LINES = 30_000
 
 # Lines in a hurry, a pause, lines one by one; then the end that was asked for.
@@ -196,16 +194,16 @@ def one_run(number, seed, sink):
     end = "kill -TERM $$" if by_signal else f"exit {code}"
     lines = rng.choice([100, 3000, LINES])
     delay = rng.uniform(0, 0.35) if lines == LINES else rng.uniform(0, 0.2)
-    if target == "both":
-        # What is killed before its run is on record is no run to anybody: see RECORD_AFTER.
-        delay += ON_RECORD
     merged = rng.random() < 0.5
     outcome = Outcome(target=target)
     with tempfile.TemporaryDirectory(prefix="nd-kill-") as place:
         title = f"kill-{seed}-{number}-"
-        pause = ON_RECORD if target == "both" else 0
+        pause = 0.2 if target == "both" else 0
         job = JOB.format(half=lines // 2, next=lines // 2 + 1, lines=lines, end=end, pause=pause)
         front, read = start(Path(place), title, job, merged, sink)
+        if target == "both":
+            # What is killed before its run is on record is no run to anybody: see RECORDS.
+            wait_until("the record", lambda: list((front.state / "runs").glob("*/run.json")))
         time.sleep(delay)
         outcome.mailer = strike(target, front, rng)
         out, err = read()
