@@ -226,9 +226,10 @@ pub fn wait_bound(wait: Wait, ui: &Ui) -> Duration {
 /// Hears the mailer out. Holds nothing of the caller's but stderr meanwhile, so that a reader of
 /// our stdout sees its end now.
 pub fn wait_for_mailer(ended: Ended, again: &Again<'_>, (bound, lang): (Duration, Lang), ui: &Ui) {
-    let Ended { mailer: Some(link), mut signals, .. } = ended else { return };
+    // As long as the lock is ours, nobody else makes the notice, of which we alone can tell.
+    let Ended { mailer: Some(link), mut signals, lock, .. } = ended else { return };
     fds::detach_standard(&[0, 1]);
-    fds::close_all_but(&[link.fd(), signals.fd()]);
+    fds::close_all_but(&[link.fd(), signals.fd(), lock.fd()]);
     let since = Mark::now();
     let mut waited = hear(link, &mut signals, bound, ui);
     if waited == Waited::Died
@@ -253,7 +254,7 @@ fn hear(link: Link, signals: &mut Forwarder, bound: Duration, ui: &Ui) -> Waited
         Word::Note(text) => ui.note(&text),
         Word::Trouble(text) => ui.trouble(&text),
         Word::Summary(text) => ui.block(&text),
-        Word::Done => {}
+        Word::Here { .. } | Word::Done => {}
     })
 }
 

@@ -174,7 +174,7 @@ impl Flush<'_> {
             // Who asks for a flush wants to know, wherever stderr goes.
             Word::Note(text) | Word::Trouble(text) => self.say(&text),
             Word::Summary(text) => self.ui.block(&text),
-            Word::Done => {}
+            Word::Here { .. } | Word::Done => {}
         })?;
         Ok(Tally { left: tally.left + unreadable, ..tally })
     }

@@ -57,6 +57,8 @@ pub struct Ended {
     pub mailer: Option<Link>,
     /// For the wait that follows: INT, TERM and HUP arrive here.
     pub signals: Forwarder,
+    /// Shows that we live.
+    pub lock: Pulse,
 }
 
 /// Runs the command. Returns in the front only, when the command has ended and every byte that it
@@ -146,7 +148,7 @@ fn run_with<'a>(
         (run.job)(&facts, &mut teller);
         teller.say(&Word::Done);
     }
-    Ok(Ended { end, mailer, signals: forwarder })
+    Ok(Ended { end, mailer, signals: forwarder, lock: run.pulse })
 }
 
 fn setup(what: &str, e: &io::Error) -> Error {

@@ -8,16 +8,20 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::facts::RunFacts;
 pub use super::policy::Policy;
 use crate::sys::clock::Mark;
+use crate::sys::signals::PidFd;
 use crate::sys::{best_effort, fds, process, signals};
 
 /// A word of the mailer's, for the terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Word {
+    /// The first one: which process it is.
+    Here { pid: i32 },
     /// All is well; shown where someone looks.
     Note(String),
     /// Something is wrong or wants doing; always shown.
@@ -82,6 +86,7 @@ pub fn work(also: &[RawFd], job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd)
     fds::close_all_but(&[also, &[pipe.as_raw_fd()]].concat());
     step_aside();
     let mut teller = pipe.try_clone().map_or_else(|_| Teller::silent(), Teller::new);
+    teller.say(&Word::Here { pid: nix::unistd::getpid().as_raw() });
     job(facts, &mut teller);
     teller.say(&Word::Done);
 }
@@ -108,16 +113,20 @@ pub enum Waited {
     Died,
 }
 
+/// A process that closes its descriptors is gone long before this.
+const GONE: Duration = Duration::from_secs(2);
+
 /// The front's end of the pipe.
 #[derive(Debug)]
 pub struct Link {
     pipe: OwnedFd,
     unread: Vec<u8>,
+    mailer: Option<PidFd>,
 }
 
 impl Link {
     pub fn new(pipe: OwnedFd) -> Self {
-        Self { pipe, unread: Vec::new() }
+        Self { pipe, unread: Vec::new(), mailer: None }
     }
 
     pub fn fd(&self) -> i32 {
@@ -145,7 +154,13 @@ impl Link {
                 match self.hear_some(hear) {
                     Heard::Words => {}
                     Heard::Done => return Waited::Done,
-                    Heard::End => return Waited::Died,
+                    Heard::End => {
+                        // Its descriptors close before it is gone, and until then it has its claims.
+                        if let Some(mailer) = &self.mailer {
+                            mailer.has_ended(GONE);
+                        }
+                        return Waited::Died;
+                    }
                 }
             } else if fds[1].revents != 0 && interrupted() {
                 return Waited::Interrupted;
@@ -167,6 +182,7 @@ impl Link {
             let line: Vec<u8> = self.unread.drain(..=end).collect();
             match serde_json::from_slice(&line) {
                 Ok(Word::Done) => return Heard::Done,
+                Ok(Word::Here { pid }) => self.mailer = PidFd::open(Pid::from_raw(pid)).ok(),
                 Ok(word) => hear(word),
                 Err(_) => return Heard::End,
             }
@@ -201,5 +217,20 @@ mod tests {
         drop(write);
         let waited = Link::new(read).wait(Duration::from_secs(5), -1, &mut || false, &mut |_| {});
         assert_eq!(waited, Waited::Died);
+    }
+
+    /// Catches: a second mailer that finds the claims of the first one, which was killed and isn't quite
+    /// gone, and leaves them to it.
+    #[test]
+    fn a_mailer_has_died_when_it_is_gone() {
+        let (read, write) = fds::pipe().unwrap();
+        // Lives a little longer than its words.
+        let mut mailer = std::process::Command::new("sleep").arg("0.3").spawn().unwrap();
+        let mut teller = Teller::new(write);
+        teller.say(&Word::Here { pid: mailer.id().cast_signed() });
+        drop(teller);
+        let waited = Link::new(read).wait(Duration::from_secs(5), -1, &mut || false, &mut |_| {});
+        assert_eq!(waited, Waited::Died);
+        assert!(mailer.try_wait().unwrap().is_some());
     }
 }

@@ -96,7 +96,8 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Passed> {
     }
     drop(pump);
     let mailer = if due { Some(start_mailer(job, &facts)?) } else { None };
-    Ok(Passed { ended: Ended { end, mailer, signals: Forwarder::new(signals, None) }, told_by })
+    let signals = Forwarder::new(signals, None);
+    Ok(Passed { ended: Ended { end, mailer, signals, lock: pulse }, told_by })
 }
 
 fn start_mailer(job: &mut Job<'_>, facts: &RunFacts) -> Result<Link> {

@@ -207,6 +207,29 @@ fn a_notice_in_an_outbox_that_cant_be_written_is_not_made_again() {
     assert_eq!(scene.server.received().len(), 1);
 }
 
+/// Catches: a front that waits for its mailer and doesn't look alive, so that another process makes the
+/// notice and nobody tells the terminal.
+#[test]
+fn a_front_that_waits_for_its_mailer_lives() {
+    let mut scene = Scene::new();
+    let run = scene.start();
+    let folder = only_entry(&scene.env.state().join("runs"));
+    // The mailer's turn doesn't come before this is closed.
+    let turn = fs::File::create(folder.join("making")).unwrap();
+    turn.lock().unwrap();
+    scene.gate.open();
+    wait_until("the end is on record", || {
+        fs::read_to_string(folder.join("run.json")).is_ok_and(|json| json.contains("exit"))
+    });
+    let supervisor_has_gone = || !children(run.pid()).iter().any(|child| !children(*child).is_empty());
+    wait_until("the mailer is the front's", supervisor_has_gone);
+    let lock = fs::File::open(folder.join("lock")).unwrap();
+    assert!(matches!(lock.try_lock_shared(), Err(fs::TryLockError::WouldBlock)));
+    drop(turn);
+    run.finish().assert_code(7);
+    scene.assert_mailed();
+}
+
 pub fn only_entry(folder: &std::path::Path) -> std::path::PathBuf {
     let mut entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let first = entries.next().unwrap();
