@@ -15,7 +15,6 @@
 //! it holds beyond what we read waits for us by then, and is noted (`Held`).
 
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -23,10 +22,12 @@ use nix::sys::signalfd::{SignalFd, siginfo};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid};
 
 use super::full::{Relay, Waker};
+use super::wake::{Parent, Stopper};
 use super::wiring::{Channel, copy_window_size};
 use crate::sys::canary::Canary;
 use crate::sys::clock::Mark;
 use crate::sys::process;
+use crate::sys::shared::Board;
 use crate::sys::signals::{self, PidFd, SIGNALS, Waiting};
 use crate::sys::{best_effort, fds};
 
@@ -53,6 +54,7 @@ pub struct Forwarder {
     canary: Option<Canary>,
     held: Held,
     stopped: bool,
+    stopper: Stopper,
     /// None: there is none (any more).
     pub supervisor: Option<Pid>,
     /// Signals that came before the command did.
@@ -72,6 +74,7 @@ impl Forwarder {
             canary: None,
             held: Held::default(),
             stopped: false,
+            stopper: Stopper::default(),
             supervisor: None,
             early: Vec::new(),
             told_to_go_on: None,
@@ -129,25 +132,17 @@ impl Forwarder {
         }
     }
 
-    /// The command has stopped: we stop as well, so that the shell gets its prompt. SIGSTOP, since
-    /// a TSTP of our own would be thrown away in an orphaned process group.
-    ///
-    /// The news may be old: a command that was woken meanwhile (`kill -CONT`, a scheduler) must not
-    /// leave us stopped behind. The supervisor wakes us when it sees the command go on; `stops` tells
-    /// it that we may be between the look and the stop. It is set before the look: either we see the
-    /// command go on, or the supervisor, which sees that first, finds it set.
-    pub fn command_stopped(&mut self, stops: &AtomicBool) {
+    /// The command has stopped: we stop as well, so that the shell gets its prompt.
+    pub fn command_stopped(&mut self, board: &Board) {
         if let Some(relay) = &mut self.relay {
             relay.command_stopped(0);
             return;
         }
-        stops.store(true, Ordering::SeqCst);
-        if self.command.is_some_and(process::is_stopped) {
+        let parent = if self.supervisor.is_some() { Parent::Another } else { Parent::Front };
+        if self.command.is_some_and(|command| self.stopper.stop_with(command, board, parent, || {})) {
             self.stopped = true;
             self.told_to_go_on = None;
-            best_effort(signals::send_signal(getpid(), libc::SIGSTOP));
         }
-        stops.store(false, Ordering::SeqCst);
     }
 
     pub fn command_continued(&mut self) {
@@ -165,10 +160,15 @@ impl Forwarder {
     }
 
     /// Wakes the command when only we were told to go on.
-    pub fn tick(&mut self) {
-        let command = self.command;
+    pub fn tick(&mut self, board: &Board) {
         if let Some(relay) = &mut self.relay {
-            if relay.tick(command) == Some(Waker::Front) {
+            let has_parent = self.supervisor.is_some() || relay.hears_monitor();
+            let parent = if has_parent { Parent::Another } else { Parent::Front };
+            let stop = |command, leave: &dyn Fn()| self.stopper.stop_with(command, board, parent, leave);
+            // Who woke us may have woken it already.
+            if relay.tick(self.command, stop) == Some(Waker::Front)
+                && self.command.is_some_and(process::is_stopped)
+            {
                 self.pass_on(libc::SIGCONT);
             }
         } else if self.timeout().is_some_and(|left| left.is_zero()) {
@@ -231,10 +231,12 @@ impl Forwarder {
         if signal == libc::SIGCHLD || sender == getpid() {
             return;
         }
-        if let Some(relay) = &self.relay {
+        if let Some(relay) = &mut self.relay {
             let ours = [self.command, self.supervisor, relay.monitor()];
-            if !ours.contains(&Some(sender)) {
+            if !ours.contains(&Some(sender)) && !self.stopper.is_watcher(sender) {
                 self.handle_with_relay(signal, from_kernel);
+            } else if signal == libc::SIGCONT {
+                relay.woken_by_us();
             }
             return;
         }
@@ -286,11 +288,12 @@ impl Forwarder {
         }
     }
 
-    /// What the command or the supervisor sent us is an answer to us, not for the command. So is what
+    /// What the command or one of our processes sent us is an answer to us, not for the command. So is what
     /// the command's group sent us, where that isn't ours (there a script's `kill %1` comes from, too).
     fn is_of_the_command(&self, sender: Pid) -> bool {
         let group = || self.command.and_then(|command| getpgid(Some(command)).ok());
         [self.command, self.supervisor].contains(&Some(sender))
+            || self.stopper.is_watcher(sender)
             || group().is_some_and(|group| group != getpgrp() && getpgid(Some(sender)) == Ok(group))
     }
 

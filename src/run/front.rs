@@ -172,7 +172,7 @@ fn watch(
         if process::poll(&mut fds, timeout).is_err() {
             continue;
         }
-        forwarder.tick();
+        forwarder.tick(run.board.board());
         forwarder.turn(&fds[2..]);
         if hangs(run, supervisor) {
             // It never returns to its own code, so we go on without waiting for its end, which may
@@ -201,7 +201,7 @@ fn watch(
                 fds::close_inherited();
             }
             Ok(Some(Message::Stopped { .. })) => {
-                forwarder.command_stopped(&run.board.board().front_stops);
+                forwarder.command_stopped(run.board.board());
             }
             Ok(Some(Message::Continued)) => forwarder.command_continued(),
             Ok(Some(Message::ReaderGone { channel })) => {

@@ -23,7 +23,7 @@ use super::link::{self, Message};
 use super::monitor::{self, Order, Wake};
 use crate::sys::clock::Mark;
 use crate::sys::tty::{self, TerminalNote};
-use crate::sys::{best_effort, fds, inherited, process, signals};
+use crate::sys::{best_effort, fds, inherited};
 
 /// What was written just before a stop is shown within this: a pseudo-terminal hands its bytes on
 /// through a kernel worker, and the shell's prompt must come after them.
@@ -169,6 +169,11 @@ impl Relay {
         self.real.note.monitor()
     }
 
+    /// Does it live, as far as we have heard?
+    pub fn hears_monitor(&self) -> bool {
+        self.monitor.is_some()
+    }
+
     /// What poll(2) should wait for, for [`Relay::turn`]. Until the command is `running` keys stay
     /// where they are: a Ctrl-C would find nobody.
     pub fn interests(&self, running: bool) -> [libc::pollfd; 3] {
@@ -280,20 +285,17 @@ impl Relay {
     }
 
     /// Stops us when the command has stopped and its output is shown; returns when we are to go on.
-    /// None: nothing was due.
-    pub fn tick(&mut self, command: Option<Pid>) -> Option<Waker> {
+    /// None: nothing was due. `stop` is [`Stopper::stop_with`](super::wake::Stopper::stop_with).
+    pub fn tick(&mut self, command: Option<Pid>, stop: impl FnOnce(Pid, &dyn Fn()) -> bool) -> Option<Waker> {
         let elapsed = self.stopped?.elapsed();
         let pending = self.main.as_ref().is_some_and(|main| tty::is_readable(main.as_fd()));
         if elapsed < SETTLES || (pending && elapsed < SETTLES_AT_LAST) {
             return None;
         }
         self.stopped = None;
-        // The news may be old: it may run again.
-        if !command.is_some_and(process::is_stopped) {
+        if !stop(command?, &|| self.real.leave()) {
             return None;
         }
-        self.real.leave();
-        best_effort(signals::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
         self.woken = true;
         Some(self.go_on(Wake::IfStopped))
     }
@@ -305,6 +307,11 @@ impl Relay {
         }
         self.stopped = None;
         Some(self.go_on(Wake::Always))
+    }
+
+    /// The SIGCONT that we went on by was of ours: the next one isn't.
+    pub fn woken_by_us(&mut self) {
+        self.woken = false;
     }
 
     fn go_on(&mut self, wake: Wake) -> Waker {

@@ -23,7 +23,9 @@ use super::full::Session;
 use super::link::{self, Message};
 use super::start::{self, Verdict};
 use super::supervisor::Run;
+use super::wake;
 use crate::sys::process::{self, Change, ExecImage, Fork};
+use crate::sys::shared::Board;
 use crate::sys::signals;
 use crate::sys::{best_effort, fds, tty};
 
@@ -145,7 +147,7 @@ fn watch_over(run: &Run<'_>, session: &Session, image: &ExecImage) -> ! {
         Err(e) => give_up(run, &e),
     };
     let board = run.board.board();
-    let mut monitor = Monitor { session, command, foreground: session.foreground, front: true };
+    let mut monitor = Monitor { session, board, command, foreground: session.foreground, front: true };
     let keep = [&session.real, &session.terminal, &session.front].map(AsRawFd::as_raw_fd);
     let_go(&[&keep[..], &[children.as_raw_fd()]].concat());
     loop {
@@ -167,6 +169,7 @@ fn watch_over(run: &Run<'_>, session: &Session, image: &ExecImage) -> ! {
 
 struct Monitor<'a> {
     session: &'a Session,
+    board: &'static Board,
     command: Pid,
     /// Is the command the foreground of its terminal, as far as we have put it there?
     foreground: bool,
@@ -181,16 +184,22 @@ impl Monitor<'_> {
                 // What it left behind isn't the foreground any more, as without us: the end of the
                 // session is no hangup for it.
                 best_effort(tcsetpgrp(&self.session.terminal, getpgrp()));
+                // A command that is stopped can be killed.
+                self.wake_front();
                 process::leave(0)
             }
             Change::Stopped { signal } => link::tell(self.session.front.as_fd(), Message::Stopped { signal }),
             Change::Continued if self.front => {
                 link::tell(self.session.front.as_fd(), Message::Continued);
-                // It stopped with the command, and whoever woke that may not have woken it.
-                process::wake_if_stopped(self.session.front_pid);
+                self.wake_front();
             }
             Change::Continued => {}
         }
+    }
+
+    fn wake_front(&self) {
+        let front = self.session.front.as_fd();
+        wake::wake_front(self.board, self.session.front_pid, || self.front && !tty::has_hung_up(front));
     }
 
     fn listen(&mut self) {

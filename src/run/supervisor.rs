@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getppid};
 
 use super::alive::Pulse;
 use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
@@ -19,12 +19,13 @@ use super::oom;
 use super::pump::Pump;
 use super::record::{FILE, LogSource, RunRecord, Underway};
 use super::start::{Start, VerdictPipe, start_command};
+use super::wake::wake_front;
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::config::Overrides;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fs::{Durability, create_synced, replace};
 use crate::sys::process::{self, Change, ExecImage, Fork};
-use crate::sys::shared::{Board, SharedBoard};
+use crate::sys::shared::SharedBoard;
 use crate::sys::signals::{self, SignalState};
 use crate::sys::{best_effort, fds};
 
@@ -38,8 +39,6 @@ const TERMINAL_SETTLES: Duration = Duration::from_millis(20);
 /// How long a reader that takes nothing may hold up the end of a command that was killed. Without us it
 /// wouldn't at all: `terminate(); wait()` with a full pipe returns.
 const READER_HOLDS_UP: Duration = Duration::from_secs(1);
-/// A front that is about to stop does so within this, if it gets to run at all.
-const FRONT_STOPS_WITHIN: Duration = Duration::from_secs(1);
 /// How often a command that isn't our child is looked at.
 const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
 
@@ -82,7 +81,7 @@ pub enum Role<'a> {
 /// Forks the command, leaves the front's session, and sees the run through. In the forked
 /// supervisor; never returns.
 pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
-    let pid = nix::unistd::getppid();
+    let pid = getppid();
     let started = start_command(&mut run, image);
     // Done already where the command is our own child: [`start_command`].
     best_effort(nix::unistd::setsid());
@@ -158,7 +157,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             continue;
         }
         if let Role::Front(forwarder) = role {
-            forwarder.tick();
+            forwarder.tick(run.board.board());
             forwarder.turn(&fds[pumps.end..]);
         }
         news = fds[0].revents != 0 || signal_fd < 0 || run.dying.is_some();
@@ -222,10 +221,8 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
     loop {
         if let Some((status, usage)) = board.end.get() {
             // A command that is stopped can be killed.
-            if let Role::Supervisor { pid, .. } = role
-                && board.front_stops.load(Ordering::SeqCst)
-            {
-                wake_front(board, *pid);
+            if let Role::Supervisor { pid, .. } = role {
+                wake_front(board, *pid, || getppid() == *pid);
             }
             // It ends at once when it has noted this: its times are the command's, for `time`.
             best_effort(monitor.map(|monitor| nix::sys::wait::waitpid(monitor, None)).transpose());
@@ -237,12 +234,12 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
             Ok(Some(Change::Ended)) => {}
             Ok(Some(Change::Stopped { signal })) => match role {
                 Role::Supervisor { front, .. } => link::tell(front.as_fd(), Message::Stopped { signal }),
-                Role::Front(forwarder) => forwarder.command_stopped(&board.front_stops),
+                Role::Front(forwarder) => forwarder.command_stopped(board),
             },
             Ok(Some(Change::Continued)) => match role {
                 Role::Supervisor { front, pid } => {
                     link::tell(front.as_fd(), Message::Continued);
-                    wake_front(board, *pid);
+                    wake_front(board, *pid, || getppid() == *pid);
                 }
                 Role::Front(forwarder) => forwarder.command_continued(),
             },
@@ -252,19 +249,6 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
             Err(_) if monitor.is_some() && !asked_again => asked_again = true,
             Err(_) => return unseen_end(run, command),
         }
-    }
-}
-
-/// The front stopped with the command, and whoever made that go on may not have woken it. One that is
-/// just about to stop can't be woken yet, so we look until it is through.
-fn wake_front(board: &Board, front: Pid) {
-    let began = Mark::now();
-    while nix::unistd::getppid() == front {
-        process::wake_if_stopped(front);
-        if !board.front_stops.load(Ordering::SeqCst) || began.elapsed() >= FRONT_STOPS_WITHIN {
-            return;
-        }
-        std::thread::sleep(Duration::from_micros(100));
     }
 }
 
