@@ -61,7 +61,8 @@ enum Step {
 pub struct Turn {
     /// Some bytes moved, or the stream ended.
     pub moved: bool,
-    pub reader_gone: bool,
+    /// Nothing will move any more: writer or reader has gone. We have let go of both sides.
+    pub over: bool,
 }
 
 /// The pipes and counts of one stream.
@@ -127,6 +128,11 @@ impl Flow {
             match self.take(channel) {
                 Ok(0) => {
                     channel.source = None;
+                    if !channel.terminal {
+                        // Whoever reads it is to see its end now, not with the command's.
+                        channel.sink = None;
+                        turn.over = true;
+                    }
                     turn.moved = true;
                 }
                 Ok(_) => turn.moved = true,
@@ -232,7 +238,12 @@ impl Flow {
         match given {
             Ok(count) => Ok(count > 0),
             Err(e) if is_for_now(&e) => Ok(false),
-            Err(e) => Err(e),
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(e),
+            // The kernel's refusal, not the reader's.
+            Err(_) => {
+                self.change_to(Way::Buffered);
+                Ok(true)
+            }
         }
     }
 
@@ -312,7 +323,7 @@ impl Flow {
         channel.sink = None;
         self.record_rest(spool);
         self.counts.delivered.store(get(&self.counts.taken), Release);
-        Turn { moved: true, reader_gone: true }
+        Turn { moved: true, over: true }
     }
 
     fn record_rest(&self, spool: &mut Option<SpoolWriter>) {

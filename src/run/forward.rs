@@ -15,6 +15,7 @@
 //! it holds beyond what we read waits for us by then, and is noted (`Held`).
 
 use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -22,6 +23,7 @@ use nix::sys::signalfd::{SignalFd, siginfo};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid};
 
 use super::full::{Relay, Waker};
+use super::monitor::Wake;
 use super::wake::{Parent, Stopper};
 use super::wiring::{Channel, copy_window_size};
 use crate::sys::canary::Canary;
@@ -99,13 +101,19 @@ impl Forwarder {
         self.signals.as_raw_fd()
     }
 
-    /// The command's process id, once there is one (not 0).
-    pub fn know(&mut self, command: i32) {
+    /// Looks for the command's process id, until there is one.
+    pub fn know(&mut self, board: &Board) {
+        let command = board.command.load(Ordering::Acquire);
         if self.command.is_none() && command > 0 {
             let pid = Pid::from_raw(command);
-            self.command = Some(pid);
             // A descriptor, so that a signal never hits a stranger that got the number later.
             self.handle = PidFd::open(pid).ok();
+            if board.end.get().is_some() {
+                // It may have been waited for, and the number be a stranger's already.
+                self.handle = None;
+                return;
+            }
+            self.command = Some(pid);
             // With a relay the command is in another group: what ours is sent is always passed on.
             self.canary = if self.relay.is_none() { Canary::new().ok() } else { None };
             for signal in std::mem::take(&mut self.early) {
@@ -165,17 +173,26 @@ impl Forwarder {
             let has_parent = self.supervisor.is_some() || relay.hears_monitor();
             let parent = if has_parent { Parent::Another } else { Parent::Front };
             let stop = |command, leave: &dyn Fn()| self.stopper.stop_with(command, board, parent, leave);
-            // Who woke us may have woken it already.
-            if relay.tick(self.command, stop) == Some(Waker::Front)
-                && self.command.is_some_and(process::is_stopped)
-            {
-                self.pass_on(libc::SIGCONT);
+            if let Some(waker) = relay.tick(self.command, stop) {
+                self.wake_command(waker);
             }
         } else if self.timeout().is_some_and(|left| left.is_zero()) {
             self.told_to_go_on = None;
             if self.stopped && self.command.is_some_and(process::is_stopped) {
                 self.pass_on(libc::SIGCONT);
             }
+        }
+    }
+
+    /// Where there is no monitor to do it.
+    fn wake_command(&mut self, waker: Waker) {
+        let is_due = match waker {
+            Waker::Monitor | Waker::Front(Wake::Never) => false,
+            Waker::Front(Wake::IfStopped) => self.command.is_some_and(process::is_stopped),
+            Waker::Front(Wake::Always) => true,
+        };
+        if is_due {
+            self.pass_on(libc::SIGCONT);
         }
     }
 
@@ -269,9 +286,8 @@ impl Forwarder {
             libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP if from_kernel => relay.key_signal(signal),
             libc::SIGHUP if from_kernel && relay.hung_up() => {}
             libc::SIGCONT => {
-                if relay.continued() == Some(Waker::Front) {
-                    self.pass_on(signal);
-                }
+                let waker = relay.continued();
+                self.wake_command(waker);
             }
             _ => self.pass_on(signal),
         }

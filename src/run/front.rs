@@ -16,7 +16,7 @@ use super::facts::{End, RunStart};
 use super::flow::Log;
 use super::forward::Forwarder;
 use super::full::Relay;
-use super::link::{self, Message};
+use super::link::{self, Mailer, Message};
 use super::mailer::{Job, Link, Policy, Teller, Word};
 use super::oom;
 use super::pump::Pump;
@@ -162,6 +162,7 @@ fn watch(
     supervisor: Pid,
     link: &OwnedFd,
 ) -> Result<(End, Mailing)> {
+    let mut suspected = None;
     loop {
         let mut fds = vec![forwarder.fd(), link.as_raw_fd()]
             .into_iter()
@@ -174,7 +175,7 @@ fn watch(
         }
         forwarder.tick(run.board.board());
         forwarder.turn(&fds[2..]);
-        if hangs(run, supervisor) {
+        if hangs(run, supervisor, &mut suspected) {
             // It never returns to its own code, so we go on without waiting for its end, which may
             // take as long as the disk does.
             best_effort(signals::send_signal(supervisor, libc::SIGKILL));
@@ -182,7 +183,7 @@ fn watch(
             return take_over(run, forwarder, Log::Stuck);
         }
         if fds[0].revents != 0 {
-            forwarder.know(run.board.board().command.load(Ordering::Acquire));
+            forwarder.know(run.board.board());
             forwarder.handle_all(&run.pump.channels);
             process::reap_others(supervisor);
         }
@@ -195,21 +196,23 @@ fn watch(
                 return Err(setup("start the command", &io::Error::from_raw_os_error(errno)));
             }
             Ok(Some(Message::Started)) => {
-                forwarder.know(run.board.board().command.load(Ordering::Acquire));
-                // The command's now: a lock, a pipe that it lets go of must be free.
-                fds::detach_standard(&[0]);
-                fds::close_inherited();
+                forwarder.know(run.board.board());
+                let_go_of_the_callers();
             }
             Ok(Some(Message::Stopped { .. })) => {
                 forwarder.command_stopped(run.board.board());
             }
             Ok(Some(Message::Continued)) => forwarder.command_continued(),
-            Ok(Some(Message::ReaderGone { channel })) => {
+            Ok(Some(Message::Over { channel })) => {
                 run.pump.let_go(channel);
             }
             Ok(Some(Message::Ended { end, mailer })) => {
-                forwarder.command_ended(|| wait_for(supervisor));
-                return Ok((end, if mailer { Mailing::Forked } else { Mailing::NotDue }));
+                forwarder.command_ended(|| {
+                    if mailer != Mailer::Supervisor {
+                        wait_for(supervisor);
+                    }
+                });
+                return Ok((end, if mailer == Mailer::Nobody { Mailing::NotDue } else { Mailing::Forked }));
             }
             Ok(None) => {
                 wait_for(supervisor);
@@ -218,6 +221,13 @@ fn watch(
             Err(_) => {}
         }
     }
+}
+
+/// They are the command's now: a lock, a pipe that it lets go of must be free. Standard error is kept for
+/// what we have to say ourselves.
+fn let_go_of_the_callers() {
+    fds::detach_standard(&[0, 1]);
+    fds::close_inherited();
 }
 
 /// So that the shell's `time` counts what the command used: times of children are added up when
@@ -242,7 +252,8 @@ fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder, log: Log) -> Result<(
         Some(Verdict::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
         None => {
             forwarder.supervisor = None;
-            forwarder.know(command);
+            forwarder.know(run.board.board());
+            let_go_of_the_callers();
             run.pump.take_over(log).map_err(|e| setup("go on", &e))?;
             let ended = supervisor::see_through(run, &mut Role::Front(forwarder));
             forwarder.command_ended(|| {});
@@ -254,11 +265,22 @@ fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder, log: Log) -> Result<(
 }
 
 /// Has the supervisor waited too long for the log's disk? On a machine that is too busy it may only
-/// have waited for a processor.
-fn hangs(run: &Run<'_>, supervisor: Pid) -> bool {
+/// have waited for a processor; and if all of us were paused (`docker pause`, a snapshot of the machine)
+/// it has had no time to go on, so it is looked at again: `suspected` is its wait, and since when.
+fn hangs(run: &Run<'_>, supervisor: Pid, suspected: &mut Option<(u64, Mark)>) -> bool {
     let since = run.board.board().spool.waiting_since.load(Ordering::Acquire);
     let long = since > 0 && run.clock.elapsed() > Duration::from_millis(since) + PATIENCE;
-    long && !process::is_runnable(supervisor)
+    if !long || process::is_runnable(supervisor) {
+        *suspected = None;
+        return false;
+    }
+    match suspected {
+        Some((wait, at)) if *wait == since => at.elapsed() >= LOOK,
+        _ => {
+            *suspected = Some((since, Mark::now()));
+            false
+        }
+    }
 }
 
 /// A disk that takes longer than this is not waited for: the output goes on without it.

@@ -39,17 +39,19 @@ pub struct Order {
 
 /// Is the command sent SIGCONT?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Wake {
+    Never = 0,
     /// Only we were stopped, or only our news of it are old.
-    IfStopped,
+    IfStopped = 1,
     /// Somebody sent it to us.
-    Always,
+    Always = 2,
 }
 
 /// Tells the monitor. That it's gone is seen by who listens to it.
 pub fn order(monitor: BorrowedFd<'_>, Order { foreground, wake }: Order) {
     use nix::sys::socket::{MsgFlags, send};
-    let bytes = [u8::from(foreground), u8::from(wake == Wake::Always)];
+    let bytes = [u8::from(foreground), wake as u8];
     best_effort(send(monitor.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT));
 }
 
@@ -63,7 +65,11 @@ fn hear(front: BorrowedFd<'_>) -> io::Result<Option<Order>> {
     match recv(front.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
         Ok(0) | Err(nix::errno::Errno::ECONNRESET) => Ok(None),
         Ok(_) => {
-            let wake = if bytes[1] == 1 { Wake::Always } else { Wake::IfStopped };
+            let wake = match bytes[1] {
+                0 => Wake::Never,
+                1 => Wake::IfStopped,
+                _ => Wake::Always,
+            };
             Ok(Some(Order { foreground: bytes[0] == 1, wake }))
         }
         Err(e) => Err(e.into()),
@@ -220,7 +226,7 @@ impl Monitor<'_> {
             let front = if foreground { group } else { Ok(getpgrp()) };
             best_effort(front.and_then(|group| tcsetpgrp(&self.session.terminal, group)));
         }
-        if wake == Wake::Always || process::is_stopped(self.command) {
+        if wake == Wake::Always || (wake == Wake::IfStopped && process::is_stopped(self.command)) {
             best_effort(group.and_then(|group| nix::sys::signal::killpg(group, Signal::SIGCONT)));
         }
     }

@@ -13,7 +13,7 @@ use nix::unistd::{Pid, getppid};
 use super::alive::Pulse;
 use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
 use super::forward::Forwarder;
-use super::link::{self, Message};
+use super::link::{self, Mailer, Message};
 use super::mailer::{self, Job, Policy, Teller};
 use super::oom;
 use super::pump::Pump;
@@ -100,7 +100,12 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
         Ok(Start::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
     };
     let mailing = conclude(&mut run, end, Some(front));
-    link::tell(front.as_fd(), Message::Ended { end: end.0, mailer: mailing != Mailing::NotDue });
+    let mailer = match mailing {
+        Mailing::NotDue => Mailer::Nobody,
+        Mailing::Forked => Mailer::Itself,
+        Mailing::Here(_) => Mailer::Supervisor,
+    };
+    link::tell(front.as_fd(), Message::Ended { end: end.0, mailer });
     if let Mailing::Here(facts) = mailing
         && let Some(words) = run.words.take()
     {
@@ -209,7 +214,7 @@ fn take_signals(run: &Run<'_>, role: &mut Role<'_>, own: Option<&SignalFd>) {
 fn turn_all(run: &mut Run<'_>, role: &Role<'_>, ready: &[libc::pollfd]) -> bool {
     run.pump.turn_all(ready, &mut |channel| {
         if let Role::Supervisor { front, .. } = role {
-            link::tell(front.as_fd(), Message::ReaderGone { channel });
+            link::tell(front.as_fd(), Message::Over { channel });
         }
     })
 }
