@@ -31,7 +31,7 @@ use super::wiring::Channel;
 use crate::spool::index::Origin;
 use crate::spool::writer::SpoolWriter;
 use crate::sys::fds::Sink;
-use crate::sys::pipes::Pipe;
+use crate::sys::pipes::{self, Pipe};
 use crate::sys::shared::{BUFFER, Transit};
 
 /// Which way the bytes take; shared, since it may change when the kernel refuses one.
@@ -119,6 +119,17 @@ impl Flow {
     /// Is there something that its reader hasn't got?
     pub fn undelivered(&self) -> bool {
         get(&self.counts.delivered) < get(&self.counts.taken)
+    }
+
+    /// Would the reader's pipe have room for all that it hasn't got, if the command itself had written it
+    /// there? What is moved by splice(2) takes one of its (16) pages for each piece, however small.
+    pub fn would_fit(&self, channel: &Channel) -> bool {
+        let Some(Sink::Own(sink)) = &channel.sink else { return false };
+        let (Ok(there), Ok(room)) = (pipes::filled(sink.as_fd()), pipes::capacity(sink.as_fd())) else {
+            return false;
+        };
+        let before = channel.source.as_ref().map_or(0, |source| pipes::filled(source.as_fd()).unwrap_or(0));
+        there + before + get(&self.counts.taken).saturating_sub(get(&self.counts.delivered)) <= room
     }
 
     /// One step as far as it goes: what was taken goes on, and if all is gone, more is taken.

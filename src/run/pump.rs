@@ -171,6 +171,12 @@ impl Pump {
         !self.flows.iter().any(Flow::undelivered)
     }
 
+    /// Could a command that has ended have ended without us, as far as its readers go?
+    pub fn would_fit(&self) -> bool {
+        let mut waiting = self.flows.iter().zip(&self.channels).filter(|(flow, _)| flow.undelivered());
+        waiting.all(|(flow, channel)| flow.would_fit(channel))
+    }
+
     /// Does a pseudo-terminal still hold back what its writer wrote?
     pub fn has_open_terminal(&self) -> bool {
         self.channels.iter().any(|c| c.terminal && c.source.is_some())

@@ -39,6 +39,9 @@ const TERMINAL_SETTLES: Duration = Duration::from_millis(20);
 /// How long a reader that takes nothing may hold up the end of a command that was killed. Without us it
 /// wouldn't at all: `terminate(); wait()` with a full pipe returns.
 const READER_HOLDS_UP: Duration = Duration::from_secs(1);
+/// The same where without us the command would have ended, killed or not, before its reader had taken
+/// anything: `wait()` first and then read is fine with a pipe that has room for all.
+const READER_IS_DUE: Duration = Duration::from_millis(100);
 /// How often a command that isn't our child is looked at.
 const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
 
@@ -186,7 +189,8 @@ fn patience(run: &Run<'_>, ended: Option<(End, Option<Usage>)>) -> Option<Durati
     let (end, _) = ended?;
     if !run.pump.all_delivered() {
         let killed = matches!(end, End::Signaled { .. });
-        killed.then(|| READER_HOLDS_UP.saturating_sub(run.pump.idle()))
+        let at_most = if run.pump.would_fit() { READER_IS_DUE } else { READER_HOLDS_UP };
+        (killed || at_most == READER_IS_DUE).then(|| at_most.saturating_sub(run.pump.idle()))
     } else if run.pump.has_open_terminal() {
         Some(TERMINAL_SETTLES)
     } else {

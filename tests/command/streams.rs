@@ -94,6 +94,15 @@ fn a_pipe_stays_a_pipe_and_a_file_a_file() {
     }
 }
 
+/// Catches: an output that works though it can't be written to without us (`1</dev/null`).
+#[test]
+fn what_can_only_be_read_is_the_commands_to_find_out() {
+    let job = "echo x; echo $? >&5; echo y >&2; echo $? >&5";
+    for outputs in ["1</dev/null 2>&1", "2</dev/null", "1<&0 2>/dev/null"] {
+        assert_same(&format!(": | $W sh -c '{job}' 5>said {outputs}; cat said"));
+    }
+}
+
 /// Catches: a full device that takes the output all the same, or that we take for a broken reader.
 #[test]
 fn a_full_device_is_the_commands_to_find_out() {
