@@ -254,7 +254,9 @@ fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder, log: Log) -> Result<(
             forwarder.supervisor = None;
             forwarder.know(run.board.board());
             let_go_of_the_callers();
-            run.pump.take_over(log).map_err(|e| setup("go on", &e))?;
+            // An error would have the command executed once more. It means that there is no descriptor for a
+            // pipe in place of one that hangs with the log, and then none of its bytes are wanted.
+            best_effort(run.pump.take_over(log));
             let ended = supervisor::see_through(run, &mut Role::Front(forwarder));
             forwarder.command_ended(|| {});
             ended
