@@ -31,7 +31,7 @@ use super::wiring::Channel;
 use crate::spool::index::Origin;
 use crate::spool::writer::SpoolWriter;
 use crate::sys::fds::Sink;
-use crate::sys::pipes::Pipe;
+use crate::sys::pipes::{self, Pipe};
 use crate::sys::shared::{BUFFER, Transit};
 
 /// Which way the bytes take; shared, since it may change when the kernel refuses one.
@@ -61,7 +61,8 @@ enum Step {
 pub struct Turn {
     /// Some bytes moved, or the stream ended.
     pub moved: bool,
-    pub reader_gone: bool,
+    /// Nothing will move any more: writer or reader has gone. We have let go of both sides.
+    pub over: bool,
 }
 
 /// The pipes and counts of one stream.
@@ -120,6 +121,17 @@ impl Flow {
         get(&self.counts.delivered) < get(&self.counts.taken)
     }
 
+    /// Would the reader's pipe have room for all that it hasn't got, if the command itself had written it
+    /// there? What is moved by splice(2) takes one of its (16) pages for each piece, however small.
+    pub fn would_fit(&self, channel: &Channel) -> bool {
+        let Some(Sink::Own(sink)) = &channel.sink else { return false };
+        let (Ok(there), Ok(room)) = (pipes::filled(sink.as_fd()), pipes::capacity(sink.as_fd())) else {
+            return false;
+        };
+        let before = channel.source.as_ref().map_or(0, |source| pipes::filled(source.as_fd()).unwrap_or(0));
+        there + before + get(&self.counts.taken).saturating_sub(get(&self.counts.delivered)) <= room
+    }
+
     /// One step as far as it goes: what was taken goes on, and if all is gone, more is taken.
     pub fn turn(&self, channel: &mut Channel, spool: &mut Option<SpoolWriter>) -> Turn {
         let mut turn = Turn::default();
@@ -127,6 +139,11 @@ impl Flow {
             match self.take(channel) {
                 Ok(0) => {
                     channel.source = None;
+                    if !channel.terminal {
+                        // Whoever reads it is to see its end now, not with the command's.
+                        channel.sink = None;
+                        turn.over = true;
+                    }
                     turn.moved = true;
                 }
                 Ok(_) => turn.moved = true,
@@ -232,7 +249,12 @@ impl Flow {
         match given {
             Ok(count) => Ok(count > 0),
             Err(e) if is_for_now(&e) => Ok(false),
-            Err(e) => Err(e),
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(e),
+            // The kernel's refusal, not the reader's.
+            Err(_) => {
+                self.change_to(Way::Buffered);
+                Ok(true)
+            }
         }
     }
 
@@ -312,7 +334,7 @@ impl Flow {
         channel.sink = None;
         self.record_rest(spool);
         self.counts.delivered.store(get(&self.counts.taken), Release);
-        Turn { moved: true, reader_gone: true }
+        Turn { moved: true, over: true }
     }
 
     fn record_rest(&self, spool: &mut Option<SpoolWriter>) {

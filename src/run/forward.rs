@@ -15,7 +15,7 @@
 //! it holds beyond what we read waits for us by then, and is noted (`Held`).
 
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -23,10 +23,13 @@ use nix::sys::signalfd::{SignalFd, siginfo};
 use nix::unistd::{Pid, getpgid, getpgrp, getpid};
 
 use super::full::{Relay, Waker};
+use super::monitor::Wake;
+use super::wake::{Parent, Stopper};
 use super::wiring::{Channel, copy_window_size};
 use crate::sys::canary::Canary;
 use crate::sys::clock::Mark;
 use crate::sys::process;
+use crate::sys::shared::Board;
 use crate::sys::signals::{self, PidFd, SIGNALS, Waiting};
 use crate::sys::{best_effort, fds};
 
@@ -53,6 +56,7 @@ pub struct Forwarder {
     canary: Option<Canary>,
     held: Held,
     stopped: bool,
+    stopper: Stopper,
     /// None: there is none (any more).
     pub supervisor: Option<Pid>,
     /// Signals that came before the command did.
@@ -72,6 +76,7 @@ impl Forwarder {
             canary: None,
             held: Held::default(),
             stopped: false,
+            stopper: Stopper::default(),
             supervisor: None,
             early: Vec::new(),
             told_to_go_on: None,
@@ -96,13 +101,19 @@ impl Forwarder {
         self.signals.as_raw_fd()
     }
 
-    /// The command's process id, once there is one (not 0).
-    pub fn know(&mut self, command: i32) {
+    /// Looks for the command's process id, until there is one.
+    pub fn know(&mut self, board: &Board) {
+        let command = board.command.load(Ordering::Acquire);
         if self.command.is_none() && command > 0 {
             let pid = Pid::from_raw(command);
-            self.command = Some(pid);
             // A descriptor, so that a signal never hits a stranger that got the number later.
             self.handle = PidFd::open(pid).ok();
+            if board.end.get().is_some() {
+                // It may have been waited for, and the number be a stranger's already.
+                self.handle = None;
+                return;
+            }
+            self.command = Some(pid);
             // With a relay the command is in another group: what ours is sent is always passed on.
             self.canary = if self.relay.is_none() { Canary::new().ok() } else { None };
             for signal in std::mem::take(&mut self.early) {
@@ -129,25 +140,17 @@ impl Forwarder {
         }
     }
 
-    /// The command has stopped: we stop as well, so that the shell gets its prompt. SIGSTOP, since
-    /// a TSTP of our own would be thrown away in an orphaned process group.
-    ///
-    /// The news may be old: a command that was woken meanwhile (`kill -CONT`, a scheduler) must not
-    /// leave us stopped behind. The supervisor wakes us when it sees the command go on; `stops` tells
-    /// it that we may be between the look and the stop. It is set before the look: either we see the
-    /// command go on, or the supervisor, which sees that first, finds it set.
-    pub fn command_stopped(&mut self, stops: &AtomicBool) {
+    /// The command has stopped: we stop as well, so that the shell gets its prompt.
+    pub fn command_stopped(&mut self, board: &Board) {
         if let Some(relay) = &mut self.relay {
             relay.command_stopped(0);
             return;
         }
-        stops.store(true, Ordering::SeqCst);
-        if self.command.is_some_and(process::is_stopped) {
+        let parent = if self.supervisor.is_some() { Parent::Another } else { Parent::Front };
+        if self.command.is_some_and(|command| self.stopper.stop_with(command, board, parent, || {})) {
             self.stopped = true;
             self.told_to_go_on = None;
-            best_effort(signals::send_signal(getpid(), libc::SIGSTOP));
         }
-        stops.store(false, Ordering::SeqCst);
     }
 
     pub fn command_continued(&mut self) {
@@ -165,17 +168,31 @@ impl Forwarder {
     }
 
     /// Wakes the command when only we were told to go on.
-    pub fn tick(&mut self) {
-        let command = self.command;
+    pub fn tick(&mut self, board: &Board) {
         if let Some(relay) = &mut self.relay {
-            if relay.tick(command) == Some(Waker::Front) {
-                self.pass_on(libc::SIGCONT);
+            let has_parent = self.supervisor.is_some() || relay.hears_monitor();
+            let parent = if has_parent { Parent::Another } else { Parent::Front };
+            let stop = |command, leave: &dyn Fn()| self.stopper.stop_with(command, board, parent, leave);
+            if let Some(waker) = relay.tick(self.command, stop) {
+                self.wake_command(waker);
             }
         } else if self.timeout().is_some_and(|left| left.is_zero()) {
             self.told_to_go_on = None;
             if self.stopped && self.command.is_some_and(process::is_stopped) {
                 self.pass_on(libc::SIGCONT);
             }
+        }
+    }
+
+    /// Where there is no monitor to do it.
+    fn wake_command(&mut self, waker: Waker) {
+        let is_due = match waker {
+            Waker::Monitor | Waker::Front(Wake::Never) => false,
+            Waker::Front(Wake::IfStopped) => self.command.is_some_and(process::is_stopped),
+            Waker::Front(Wake::Always) => true,
+        };
+        if is_due {
+            self.pass_on(libc::SIGCONT);
         }
     }
 
@@ -231,10 +248,12 @@ impl Forwarder {
         if signal == libc::SIGCHLD || sender == getpid() {
             return;
         }
-        if let Some(relay) = &self.relay {
+        if let Some(relay) = &mut self.relay {
             let ours = [self.command, self.supervisor, relay.monitor()];
-            if !ours.contains(&Some(sender)) {
+            if !ours.contains(&Some(sender)) && !self.stopper.is_watcher(sender) {
                 self.handle_with_relay(signal, from_kernel);
+            } else if signal == libc::SIGCONT {
+                relay.woken_by_us();
             }
             return;
         }
@@ -267,9 +286,8 @@ impl Forwarder {
             libc::SIGINT | libc::SIGQUIT | libc::SIGTSTP if from_kernel => relay.key_signal(signal),
             libc::SIGHUP if from_kernel && relay.hung_up() => {}
             libc::SIGCONT => {
-                if relay.continued() == Some(Waker::Front) {
-                    self.pass_on(signal);
-                }
+                let waker = relay.continued();
+                self.wake_command(waker);
             }
             _ => self.pass_on(signal),
         }
@@ -286,11 +304,12 @@ impl Forwarder {
         }
     }
 
-    /// What the command or the supervisor sent us is an answer to us, not for the command. So is what
+    /// What the command or one of our processes sent us is an answer to us, not for the command. So is what
     /// the command's group sent us, where that isn't ours (there a script's `kill %1` comes from, too).
     fn is_of_the_command(&self, sender: Pid) -> bool {
         let group = || self.command.and_then(|command| getpgid(Some(command)).ok());
         [self.command, self.supervisor].contains(&Some(sender))
+            || self.stopper.is_watcher(sender)
             || group().is_some_and(|group| group != getpgrp() && getpgid(Some(sender)) == Ok(group))
     }
 

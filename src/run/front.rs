@@ -16,7 +16,7 @@ use super::facts::{End, RunStart};
 use super::flow::Log;
 use super::forward::Forwarder;
 use super::full::Relay;
-use super::link::{self, Message};
+use super::link::{self, Mailer, Message};
 use super::mailer::{Job, Link, Policy, Teller, Word};
 use super::oom;
 use super::pump::Pump;
@@ -175,7 +175,7 @@ fn watch(
         if process::poll(&mut fds, timeout).is_err() {
             continue;
         }
-        forwarder.tick();
+        forwarder.tick(run.board.board());
         forwarder.turn(&fds[2..]);
         let waiting_since = run.board.board().spool.waiting_since.load(Ordering::Acquire);
         if patience.is_over(waiting_since, run.clock.elapsed()) && process::hangs(supervisor) {
@@ -186,7 +186,7 @@ fn watch(
             return take_over(run, forwarder, Log::Stuck);
         }
         if fds[0].revents != 0 {
-            forwarder.know(run.board.board().command.load(Ordering::Acquire));
+            forwarder.know(run.board.board());
             forwarder.handle_all(&run.pump.channels);
             process::reap_others(supervisor);
         }
@@ -199,21 +199,23 @@ fn watch(
                 return Err(setup("start the command", &io::Error::from_raw_os_error(errno)));
             }
             Ok(Some(Message::Started)) => {
-                forwarder.know(run.board.board().command.load(Ordering::Acquire));
-                // The command's now: a lock, a pipe that it lets go of must be free.
-                fds::detach_standard(&[0]);
-                fds::close_inherited();
+                forwarder.know(run.board.board());
+                let_go_of_the_callers();
             }
             Ok(Some(Message::Stopped { .. })) => {
-                forwarder.command_stopped(&run.board.board().front_stops);
+                forwarder.command_stopped(run.board.board());
             }
             Ok(Some(Message::Continued)) => forwarder.command_continued(),
-            Ok(Some(Message::ReaderGone { channel })) => {
+            Ok(Some(Message::Over { channel })) => {
                 run.pump.let_go(channel);
             }
             Ok(Some(Message::Ended { end, mailer })) => {
-                forwarder.command_ended(|| wait_for(supervisor));
-                return Ok((end, if mailer { Mailing::Forked } else { Mailing::NotDue }));
+                forwarder.command_ended(|| {
+                    if mailer != Mailer::Supervisor {
+                        wait_for(supervisor);
+                    }
+                });
+                return Ok((end, if mailer == Mailer::Nobody { Mailing::NotDue } else { Mailing::Forked }));
             }
             Ok(None) => {
                 wait_for(supervisor);
@@ -222,6 +224,13 @@ fn watch(
             Err(_) => {}
         }
     }
+}
+
+/// They are the command's now: a lock, a pipe that it lets go of must be free. Standard error is kept for
+/// what we have to say ourselves.
+fn let_go_of_the_callers() {
+    fds::detach_standard(&[0, 1]);
+    fds::close_inherited();
 }
 
 /// So that the shell's `time` counts what the command used: times of children are added up when
@@ -246,8 +255,11 @@ fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder, log: Log) -> Result<(
         Some(Verdict::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
         None => {
             forwarder.supervisor = None;
-            forwarder.know(command);
-            run.pump.take_over(log).map_err(|e| setup("go on", &e))?;
+            forwarder.know(run.board.board());
+            let_go_of_the_callers();
+            // An error would have the command executed once more. It means that there is no descriptor for a
+            // pipe in place of one that hangs with the log, and then none of its bytes are wanted.
+            best_effort(run.pump.take_over(log));
             let ended = supervisor::see_through(run, &mut Role::Front(forwarder));
             forwarder.command_ended(|| {});
             ended

@@ -22,8 +22,9 @@ use nix::unistd::Pid;
 use super::link::{self, Message};
 use super::monitor::{self, Order, Wake};
 use crate::sys::clock::Mark;
+use crate::sys::signals::Waiting;
 use crate::sys::tty::{self, TerminalNote};
-use crate::sys::{best_effort, fds, inherited, process, signals};
+use crate::sys::{best_effort, fds, inherited};
 
 /// What was written just before a stop is shown within this: a pseudo-terminal hands its bytes on
 /// through a kernel worker, and the shell's prompt must come after them.
@@ -134,8 +135,8 @@ impl Drop for RealTerminal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waker {
     Monitor,
-    /// The monitor was killed: the front sends SIGCONT itself.
-    Front,
+    /// The monitor was killed: the front itself.
+    Front(Wake),
 }
 
 /// Passes on what is typed, and stops and goes on with the command.
@@ -167,6 +168,11 @@ impl Relay {
     /// The command's parent, once there is one.
     pub fn monitor(&self) -> Option<Pid> {
         self.real.note.monitor()
+    }
+
+    /// Does it live, as far as we have heard?
+    pub fn hears_monitor(&self) -> bool {
+        self.monitor.is_some()
     }
 
     /// What poll(2) should wait for, for [`Relay::turn`]. Until the command is `running` keys stay
@@ -280,31 +286,33 @@ impl Relay {
     }
 
     /// Stops us when the command has stopped and its output is shown; returns when we are to go on.
-    /// None: nothing was due.
-    pub fn tick(&mut self, command: Option<Pid>) -> Option<Waker> {
+    /// `stop` is [`Stopper::stop_with`](super::wake::Stopper::stop_with).
+    pub fn tick(&mut self, command: Option<Pid>, stop: impl FnOnce(Pid, &dyn Fn()) -> bool) -> Option<Waker> {
         let elapsed = self.stopped?.elapsed();
         let pending = self.main.as_ref().is_some_and(|main| tty::is_readable(main.as_fd()));
         if elapsed < SETTLES || (pending && elapsed < SETTLES_AT_LAST) {
             return None;
         }
         self.stopped = None;
-        // The news may be old: it may run again.
-        if !command.is_some_and(process::is_stopped) {
+        if !stop(command?, &|| self.real.leave()) {
             return None;
         }
-        self.real.leave();
-        best_effort(signals::send_signal(nix::unistd::getpid(), libc::SIGSTOP));
-        self.woken = true;
-        Some(self.go_on(Wake::IfStopped))
+        // Who woke us tells whether the command needs it too. Not when the caller ignores SIGCONT.
+        self.woken = Waiting::now().has(libc::SIGCONT);
+        Some(self.go_on(if self.woken { Wake::Never } else { Wake::IfStopped }))
     }
 
-    /// SIGCONT came. None: it is the one that has already been dealt with.
-    pub fn continued(&mut self) -> Option<Waker> {
-        if std::mem::take(&mut self.woken) {
-            return None;
-        }
+    /// SIGCONT came, from somebody else than us.
+    pub fn continued(&mut self) -> Waker {
         self.stopped = None;
-        Some(self.go_on(Wake::Always))
+        let wake = if std::mem::take(&mut self.woken) { Wake::IfStopped } else { Wake::Always };
+        self.go_on(wake)
+    }
+
+    /// SIGCONT came from one of us, which saw the command go on. To wake that once more would undo what
+    /// stopped it since.
+    pub fn woken_by_us(&mut self) {
+        self.woken = false;
     }
 
     fn go_on(&mut self, wake: Wake) -> Waker {
@@ -323,7 +331,7 @@ impl Relay {
                 monitor::order(monitor.as_fd(), Order { foreground: self.raw, wake });
                 Waker::Monitor
             }
-            None => Waker::Front,
+            None => Waker::Front(wake),
         }
     }
 }

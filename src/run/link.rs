@@ -23,16 +23,25 @@ pub enum Message {
         signal: i32,
     },
     Continued,
-    /// Nobody reads this channel's output any more: the front lets go of it as well, so that the
-    /// command gets SIGPIPE.
-    ReaderGone {
+    /// Nobody reads this channel's output any more, or nobody writes it: the front lets go of it as well,
+    /// so that the command gets SIGPIPE, or its reader sees the end.
+    Over {
         channel: usize,
     },
-    /// Everything is delivered; `mailer` says whether a mail is being made.
+    /// Everything is delivered.
     Ended {
         end: End,
-        mailer: bool,
+        mailer: Mailer,
     },
+}
+
+/// Who makes the mail, if one is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mailer {
+    Nobody,
+    Itself,
+    /// There was no process to spare: the supervisor, which therefore doesn't end now.
+    Supervisor,
 }
 
 /// A pair of connected sockets that keep the borders of messages; both close on exec.
@@ -68,7 +77,8 @@ mod tests {
     #[test]
     fn messages_arrive_one_by_one_and_the_end_is_seen() {
         let (front, supervisor) = pair().unwrap();
-        let ended = Message::Ended { end: End::Signaled { signal: 9, core_dumped: false }, mailer: true };
+        let ended =
+            Message::Ended { end: End::Signaled { signal: 9, core_dumped: false }, mailer: Mailer::Itself };
         tell(supervisor.as_fd(), Message::Started);
         tell(supervisor.as_fd(), ended);
         assert_eq!(hear(front.as_fd()).unwrap(), Some(Message::Started));

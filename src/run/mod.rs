@@ -48,4 +48,5 @@ pub mod pump;
 pub mod record;
 pub mod start;
 pub mod supervisor;
+pub mod wake;
 pub mod wiring;

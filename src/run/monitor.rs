@@ -23,7 +23,9 @@ use super::full::Session;
 use super::link::{self, Message};
 use super::start::{self, Verdict};
 use super::supervisor::Run;
+use super::wake;
 use crate::sys::process::{self, Change, ExecImage, Fork};
+use crate::sys::shared::Board;
 use crate::sys::signals;
 use crate::sys::{best_effort, fds, tty};
 
@@ -37,17 +39,19 @@ pub struct Order {
 
 /// Is the command sent SIGCONT?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Wake {
+    Never = 0,
     /// Only we were stopped, or only our news of it are old.
-    IfStopped,
+    IfStopped = 1,
     /// Somebody sent it to us.
-    Always,
+    Always = 2,
 }
 
 /// Tells the monitor. That it's gone is seen by who listens to it.
 pub fn order(monitor: BorrowedFd<'_>, Order { foreground, wake }: Order) {
     use nix::sys::socket::{MsgFlags, send};
-    let bytes = [u8::from(foreground), u8::from(wake == Wake::Always)];
+    let bytes = [u8::from(foreground), wake as u8];
     best_effort(send(monitor.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT));
 }
 
@@ -61,7 +65,11 @@ fn hear(front: BorrowedFd<'_>) -> io::Result<Option<Order>> {
     match recv(front.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
         Ok(0) | Err(nix::errno::Errno::ECONNRESET) => Ok(None),
         Ok(_) => {
-            let wake = if bytes[1] == 1 { Wake::Always } else { Wake::IfStopped };
+            let wake = match bytes[1] {
+                0 => Wake::Never,
+                1 => Wake::IfStopped,
+                _ => Wake::Always,
+            };
             Ok(Some(Order { foreground: bytes[0] == 1, wake }))
         }
         Err(e) => Err(e.into()),
@@ -145,7 +153,7 @@ fn watch_over(run: &Run<'_>, session: &Session, image: &ExecImage) -> ! {
         Err(e) => give_up(run, &e),
     };
     let board = run.board.board();
-    let mut monitor = Monitor { session, command, foreground: session.foreground, front: true };
+    let mut monitor = Monitor { session, board, command, foreground: session.foreground, front: true };
     let keep = [&session.real, &session.terminal, &session.front].map(AsRawFd::as_raw_fd);
     let_go(&[&keep[..], &[children.as_raw_fd()]].concat());
     loop {
@@ -167,6 +175,7 @@ fn watch_over(run: &Run<'_>, session: &Session, image: &ExecImage) -> ! {
 
 struct Monitor<'a> {
     session: &'a Session,
+    board: &'static Board,
     command: Pid,
     /// Is the command the foreground of its terminal, as far as we have put it there?
     foreground: bool,
@@ -181,16 +190,22 @@ impl Monitor<'_> {
                 // What it left behind isn't the foreground any more, as without us: the end of the
                 // session is no hangup for it.
                 best_effort(tcsetpgrp(&self.session.terminal, getpgrp()));
+                // A command that is stopped can be killed.
+                self.wake_front();
                 process::leave(0)
             }
             Change::Stopped { signal } => link::tell(self.session.front.as_fd(), Message::Stopped { signal }),
             Change::Continued if self.front => {
                 link::tell(self.session.front.as_fd(), Message::Continued);
-                // It stopped with the command, and whoever woke that may not have woken it.
-                process::wake_if_stopped(self.session.front_pid);
+                self.wake_front();
             }
             Change::Continued => {}
         }
+    }
+
+    fn wake_front(&self) {
+        let front = self.session.front.as_fd();
+        wake::wake_front(self.board, self.session.front_pid, || self.front && !tty::has_hung_up(front));
     }
 
     fn listen(&mut self) {
@@ -211,7 +226,7 @@ impl Monitor<'_> {
             let front = if foreground { group } else { Ok(getpgrp()) };
             best_effort(front.and_then(|group| tcsetpgrp(&self.session.terminal, group)));
         }
-        if wake == Wake::Always || process::is_stopped(self.command) {
+        if wake == Wake::Always || (wake == Wake::IfStopped && process::is_stopped(self.command)) {
             best_effort(group.and_then(|group| nix::sys::signal::killpg(group, Signal::SIGCONT)));
         }
     }

@@ -67,9 +67,9 @@ impl Pump {
         self.flows.iter().zip(&self.channels).flat_map(of).collect()
     }
 
-    /// Does what poll(2) said of [`Pump::interests`] for all channels; hears of each reader that has
-    /// gone. Did anything move?
-    pub fn turn_all(&mut self, ready: &[libc::pollfd], reader_gone: &mut dyn FnMut(usize)) -> bool {
+    /// Does what poll(2) said of [`Pump::interests`] for all channels; tells which are over. Did anything
+    /// move?
+    pub fn turn_all(&mut self, ready: &[libc::pollfd], over: &mut dyn FnMut(usize)) -> bool {
         let mut moved = false;
         for (n, pair) in ready.chunks_exact(2).enumerate() {
             let (flow, channel) = (&self.flows[n], &mut self.channels[n]);
@@ -81,8 +81,8 @@ impl Pump {
                 continue;
             };
             moved |= turn.moved;
-            if turn.reader_gone {
-                reader_gone(n);
+            if turn.over {
+                over(n);
             }
         }
         if moved {
@@ -153,7 +153,7 @@ impl Pump {
         }
     }
 
-    /// The reader of channel `n` has gone, as another process of ours found out.
+    /// Channel `n` is over, as another process of ours found out.
     pub fn let_go(&mut self, n: usize) {
         if let Some(channel) = self.channels.get_mut(n) {
             channel.source = None;
@@ -169,6 +169,12 @@ impl Pump {
     /// Is everything that was taken delivered?
     pub fn all_delivered(&self) -> bool {
         !self.flows.iter().any(Flow::undelivered)
+    }
+
+    /// Could a command that has ended have ended without us, as far as its readers go?
+    pub fn would_fit(&self) -> bool {
+        let mut waiting = self.flows.iter().zip(&self.channels).filter(|(flow, _)| flow.undelivered());
+        waiting.all(|(flow, channel)| flow.would_fit(channel))
     }
 
     /// Does a pseudo-terminal still hold back what its writer wrote?

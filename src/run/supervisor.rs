@@ -8,23 +8,24 @@ use std::time::Duration;
 
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getppid};
 
 use super::alive::Pulse;
 use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
 use super::forward::Forwarder;
-use super::link::{self, Message};
+use super::link::{self, Mailer, Message};
 use super::mailer::{self, Job, Policy, Teller};
 use super::oom;
 use super::pump::Pump;
 use super::record::{FILE, LogSource, RunRecord, Underway};
 use super::start::{Start, VerdictPipe, start_command};
+use super::wake::wake_front;
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::config::Overrides;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fs::{Durability, create, replace};
 use crate::sys::process::{self, Change, ExecImage, Fork};
-use crate::sys::shared::{Board, SharedBoard};
+use crate::sys::shared::SharedBoard;
 use crate::sys::signals::{self, SignalState};
 use crate::sys::{best_effort, fds};
 
@@ -40,8 +41,9 @@ const TERMINAL_SETTLES: Duration = Duration::from_millis(20);
 /// How long a reader that takes nothing may hold up the end of a command that was killed. Without us it
 /// wouldn't at all: `terminate(); wait()` with a full pipe returns.
 const READER_HOLDS_UP: Duration = Duration::from_secs(1);
-/// A front that is about to stop does so within this, if it gets to run at all.
-const FRONT_STOPS_WITHIN: Duration = Duration::from_secs(1);
+/// The same where without us the command would have ended, killed or not, before its reader had taken
+/// anything: `wait()` first and then read is fine with a pipe that has room for all.
+const READER_IS_DUE: Duration = Duration::from_millis(100);
 /// How often a command that isn't our child is looked at.
 const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
 
@@ -84,7 +86,7 @@ pub enum Role<'a> {
 /// Forks the command, leaves the front's session, and sees the run through. In the forked
 /// supervisor; never returns.
 pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
-    let pid = nix::unistd::getppid();
+    let pid = getppid();
     let started = start_command(&mut run, image);
     // Done already where the command is our own child: [`start_command`].
     best_effort(nix::unistd::setsid());
@@ -103,7 +105,12 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
         Ok(Start::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
     };
     let mailing = conclude(&mut run, end, Some(front));
-    link::tell(front.as_fd(), Message::Ended { end: end.0, mailer: mailing != Mailing::NotDue });
+    let mailer = match mailing {
+        Mailing::NotDue => Mailer::Nobody,
+        Mailing::Forked => Mailer::Itself,
+        Mailing::Here(_) => Mailer::Supervisor,
+    };
+    link::tell(front.as_fd(), Message::Ended { end: end.0, mailer });
     if let Mailing::Here(facts) = mailing
         && let Some(words) = run.words.take()
     {
@@ -164,7 +171,7 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             continue;
         }
         if let Role::Front(forwarder) = role {
-            forwarder.tick();
+            forwarder.tick(run.board.board());
             forwarder.turn(&fds[pumps.end..]);
         }
         news = fds[0].revents != 0 || signal_fd < 0 || run.dying.is_some();
@@ -188,7 +195,8 @@ fn patience(run: &Run<'_>, ended: Option<(End, Option<Usage>)>) -> Option<Durati
     let (end, _) = ended?;
     if !run.pump.all_delivered() {
         let killed = matches!(end, End::Signaled { .. });
-        killed.then(|| READER_HOLDS_UP.saturating_sub(run.pump.idle()))
+        let at_most = if run.pump.would_fit() { READER_IS_DUE } else { READER_HOLDS_UP };
+        (killed || at_most == READER_IS_DUE).then(|| at_most.saturating_sub(run.pump.idle()))
     } else if run.pump.has_open_terminal() {
         Some(TERMINAL_SETTLES)
     } else {
@@ -216,7 +224,7 @@ fn take_signals(run: &Run<'_>, role: &mut Role<'_>, own: Option<&SignalFd>) {
 fn turn_all(run: &mut Run<'_>, role: &Role<'_>, ready: &[libc::pollfd]) -> bool {
     run.pump.turn_all(ready, &mut |channel| {
         if let Role::Supervisor { front, .. } = role {
-            link::tell(front.as_fd(), Message::ReaderGone { channel });
+            link::tell(front.as_fd(), Message::Over { channel });
         }
     })
 }
@@ -228,10 +236,8 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
     loop {
         if let Some((status, usage)) = board.end.get() {
             // A command that is stopped can be killed.
-            if let Role::Supervisor { pid, .. } = role
-                && board.front_stops.load(Ordering::SeqCst)
-            {
-                wake_front(board, *pid);
+            if let Role::Supervisor { pid, .. } = role {
+                wake_front(board, *pid, || getppid() == *pid);
             }
             // It ends at once when it has noted this: its times are the command's, for `time`.
             best_effort(monitor.map(|monitor| nix::sys::wait::waitpid(monitor, None)).transpose());
@@ -243,12 +249,12 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
             Ok(Some(Change::Ended)) => {}
             Ok(Some(Change::Stopped { signal })) => match role {
                 Role::Supervisor { front, .. } => link::tell(front.as_fd(), Message::Stopped { signal }),
-                Role::Front(forwarder) => forwarder.command_stopped(&board.front_stops),
+                Role::Front(forwarder) => forwarder.command_stopped(board),
             },
             Ok(Some(Change::Continued)) => match role {
                 Role::Supervisor { front, pid } => {
                     link::tell(front.as_fd(), Message::Continued);
-                    wake_front(board, *pid);
+                    wake_front(board, *pid, || getppid() == *pid);
                 }
                 Role::Front(forwarder) => forwarder.command_continued(),
             },
@@ -258,19 +264,6 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
             Err(_) if monitor.is_some() && !asked_again => asked_again = true,
             Err(_) => return unseen_end(run, command),
         }
-    }
-}
-
-/// The front stopped with the command, and whoever made that go on may not have woken it. One that is
-/// just about to stop can't be woken yet, so we look until it is through.
-fn wake_front(board: &Board, front: Pid) {
-    let began = Mark::now();
-    while nix::unistd::getppid() == front {
-        process::wake_if_stopped(front);
-        if !board.front_stops.load(Ordering::SeqCst) || began.elapsed() >= FRONT_STOPS_WITHIN {
-            return;
-        }
-        std::thread::sleep(Duration::from_micros(100));
     }
 }
 

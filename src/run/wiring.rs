@@ -6,7 +6,7 @@
 //! | regular file | the same description, untouched | the range of that file |
 //! | pipe, socket, /dev/null | a pipe | the spool |
 //! | terminal | a pseudo-terminal that is *not* the controlling one | the spool |
-//! | another device | the same, untouched | nothing |
+//! | another device, what can only be read | the same, untouched | nothing |
 //! | closed | closed | nothing |
 //!
 //! Both on one description (`2>&1`, a terminal) stay on one, in the exact order of the writes.
@@ -46,7 +46,7 @@ pub enum PtyMode {
 /// What the command finds on descriptor 1 or 2.
 #[derive(Debug)]
 pub enum Route {
-    /// As the caller left it: closed, a regular file, a device.
+    /// As the caller left it: closed, a regular file, a device, what can only be read.
     Untouched,
     /// Our pipe or pseudo-terminal; the number is the command's end.
     Ours(RawFd),
@@ -147,7 +147,7 @@ impl Wiring {
     fn connect(&mut self, fd: BorrowedFd<'_>, holds: Holds, pty: PtyMode) -> io::Result<()> {
         let slot = usize::from(holds == Holds::Stderr);
         let kind = fds::kind(fd)?;
-        if kind == Kind::Device {
+        if kind == Kind::Device || !fds::is_for_writing(fd) {
             self.routes[slot] = Some(Route::Untouched);
             return Ok(());
         }

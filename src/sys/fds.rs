@@ -95,6 +95,14 @@ pub fn never_block(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// May it be written to, as it was opened?
+pub fn is_for_writing(fd: BorrowedFd<'_>) -> bool {
+    nix::fcntl::fcntl(fd, FcntlArg::F_GETFL).is_ok_and(|flags| {
+        let flags = OFlag::from_bits_retain(flags);
+        flags & OFlag::O_ACCMODE != OFlag::O_RDONLY && !flags.contains(OFlag::O_PATH)
+    })
+}
+
 /// Is it a pipe, with a name or without?
 pub fn is_pipe(fd: BorrowedFd<'_>) -> bool {
     kind(fd).is_ok_and(|kind| kind == Kind::Pipe)

@@ -32,12 +32,7 @@ impl Pipe {
 
     /// Bytes in it.
     pub fn filled(&self) -> io::Result<u64> {
-        let mut count: libc::c_int = 0;
-        // SAFETY: FIONREAD fills the int that it is given: pipe(7).
-        match unsafe { libc::ioctl(self.read.as_raw_fd(), libc::FIONREAD, &raw mut count) } {
-            0 => Ok(u64::try_from(count).unwrap_or(0)),
-            _ => Err(io::Error::last_os_error()),
-        }
+        filled(self.read.as_fd())
     }
 
     /// Takes what `source` has now; 0 at its end.
@@ -72,6 +67,25 @@ impl Pipe {
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         again(|| nix::unistd::read(&self.read, into))
     }
+}
+
+/// Bytes in a pipe, by either end.
+pub fn filled(pipe: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD fills the int that it is given: pipe(7).
+    match unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) } {
+        0 => Ok(u64::try_from(count).unwrap_or(0)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Bytes that a pipe takes, by either end.
+///
+/// # Errors
+/// EBADF when it is no pipe: F_GETPIPE_SZ in fcntl(2).
+pub fn capacity(pipe: BorrowedFd<'_>) -> io::Result<u64> {
+    let bytes = nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_GETPIPE_SZ)?;
+    Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
 /// Repeats a call that a signal interrupted: "nothing there" would be taken for the end of a command's

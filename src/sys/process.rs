@@ -277,9 +277,17 @@ pub fn status_parts(status: i32) -> Result<i32, (i32, bool)> {
     }
 }
 
-/// Is the process stopped right now, by /proc/PID/stat?
+/// Is the process stopped right now, by /proc/PID/stat? One that is hidden from us (another user's, with
+/// `hidepid` of proc(5); no /proc in a chroot) counts as stopped: news of its stop is what asks.
 pub fn is_stopped(pid: Pid) -> bool {
-    matches!(state(pid), Some(b'T' | b't'))
+    match state(pid) {
+        Some(state) => matches!(state, b'T' | b't'),
+        None => super::signals::send_signal(pid, 0).map_or_else(is_refused, |()| true),
+    }
+}
+
+fn is_refused(e: io::Error) -> bool {
+    e.raw_os_error() == Some(libc::EPERM)
 }
 
 /// Does the process wait in the kernel? Not one that waits for nothing but a processor, as on a machine

@@ -60,6 +60,38 @@ fn the_whole_group_killed_is_told() {
     assert!(text.contains("killed by SIGKILL"), "{text}");
 }
 
+/// Statement 64. Catches a hang of who waits for the command first and then reads, which is fine as long as
+/// the pipe has room: spliced pieces take a page of it each, so that 16 short lines fill it.
+#[test]
+fn who_waits_before_it_reads_sees_the_end() {
+    let script = r#"
+import signal
+job = r"""
+import os, select
+os.read(0, 1)
+for n in range(50):
+    os.write(1, b"%d\n" % n)
+    # So that each is a piece of its own.
+    select.select([], [], [], 0.005)
+os._exit(6)
+"""
+for killed in False, True:
+    run = subprocess.Popen([ND, "--", "python3", "-c", job], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    supervisor, command = tree(run.pid)
+    if killed:
+        os.kill(supervisor, signal.SIGKILL)
+        until("the command is the front's", lambda: command in kids(run.pid))
+    run.stdin.write(b"x")
+    print(run.wait(30), run.stdout.read().split() == [b"%d" % n for n in range(50)])
+"#;
+    let none: [&str; 0] = [];
+    quiet()
+        .python(&format!("{PROCESSES}{script}"), none)
+        .run()
+        .assert_code(0)
+        .assert_stdout("6 True\n6 True\n");
+}
+
 /// Statement 2. Catches a front that waits for a reader who never reads, though the command was killed
 /// (without us `terminate(); wait()` returns at once), and output that is lost when it doesn't wait.
 #[test]

@@ -23,6 +23,23 @@ SLOWLY = "i=0; while [ $i -lt 20 ]; do i=$((i+1)); echo line $i; sleep 0.25; don
 LINES = b"".join(b"line %d\n" % n for n in range(1, 21))
 GAP = 4  # src/spool/index.rs
 
+# Stops and wakes the command of its argument, three times.
+SUSPEND = r"""
+import os, signal, subprocess, sys
+job = [sys.argv[1], "-q", "--on", "success", "--", "sh", "-c", "echo $$; read x; exit 9"]
+run = subprocess.Popen(job, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+command = int(run.stdout.readline())
+signal.alarm(30)
+for _ in range(3):
+    os.kill(command, signal.SIGSTOP)
+    assert os.WIFSTOPPED(os.waitpid(run.pid, os.WUNTRACED)[1])
+    os.kill(command, signal.SIGCONT)
+    assert os.WIFCONTINUED(os.waitpid(run.pid, os.WCONTINUED)[1])
+    print("stopped goes on", end=" ")
+run.stdin.write(b"\n")
+print(run.wait())
+"""
+
 
 def sudo():
     return [] if os.geteuid() == 0 else ["sudo", "-n"]
@@ -87,6 +104,41 @@ class FaultsTest(unittest.TestCase):
         at = len(os.path.commonprefix([log.replace(b"err\n", b""), OUT]))
         self.assertTrue(log.replace(b"err\n", b"") == OUT, f"the log: {len(log)} bytes, {log[at - 40 : at + 40]} at {at}")
         self.assertNotIn("missing", text)
+
+    def test_a_kernel_that_refuses(self):
+        """Statement 60. Catches output that is thrown away with the way that it took, as if its reader had
+        gone; and a front that waits for a canary which it can't end."""
+        for inject in ("splice:error=EINVAL:when=2+3", "tee:error=EINVAL:when=2", "kill:error=EPERM"):
+            with self.subTest(inject):
+                _, done, text = self.run_traced(inject, JOB)
+                self.assertTrue(done.stdout == OUT and done.stderr == b"err\n", str(done)[:300])
+                self.assertTrue(self.log()[0].replace(b"err\n", b"") == OUT)
+                self.assertNotIn("missing", text)
+
+    def test_no_process_for_the_mailer(self):
+        """Statement 79. Catches a prompt that waits for the mail because the supervisor itself makes it."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            self.sandbox.write_config(harness.account("sink", "10001@qq.com", "code", port, "none", host="127.0.0.1"))
+            argv = ["strace", "-f", "-qq", "-o", self.sandbox.dir / "trace", "-e", "inject=clone:error=EAGAIN:when=2"]
+            argv += [harness.binary(), "--wait", "1s", "--", "sh", "-c", "exit 3"]
+            run = subprocess.Popen(argv, env=self.sandbox.env, cwd=self.sandbox.home, stderr=subprocess.PIPE)
+            said = run.stderr.readline()
+        # strace ends with the last of us: the supervisor, whose server is gone now.
+        run.communicate(timeout=harness.LIMIT_SECONDS)
+        self.assertIn(b"still under way", said)
+        self.assertEqual(run.returncode, 3)
+
+    def test_where_proc_tells_nothing(self):
+        """Statements 28, 30. Catches a front that runs on when its command stops, since it can't look
+        (a `sudo` under hidepid, a chroot without /proc): a shell would never give its prompt."""
+        argv = ["sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh", "python3", "-c", SUSPEND, harness.binary()]
+        user = [] if os.geteuid() == 0 else ["--map-root-user"]
+        done = subprocess.run(
+            ["unshare", "--mount", *user, *argv], env=self.sandbox.env, cwd=self.sandbox.home,
+            stdout=subprocess.PIPE, timeout=harness.LIMIT_SECONDS,
+        )  # fmt: skip
+        self.assertEqual((done.returncode, done.stdout), (0, b"stopped goes on " * 3 + b"9\n"))
 
     def test_a_disk_that_refuses(self):
         """Statements 88, 89. Catches output that suffers from the log's disk, and a log that has less than

@@ -357,3 +357,46 @@ assert {"exited": {"code": 9}} in ended(), ended()
 "#,
     );
 }
+
+/// Catches a front that stays stopped, or a SIGCONT that it swallows, when somebody (a scheduler,
+/// `cpulimit`, the OOM killer) stops, wakes or kills the command alone; also when its supervisor, its
+/// monitor or both were killed before, and nobody but itself can see the command go on.
+///
+/// Statements 18, 30, 81.
+#[test]
+fn whoever_wakes_or_kills_a_stopped_command_wakes_us() {
+    drive_jobs(
+        r#"
+def gone(pid, orphan):
+    os.kill(pid, signal.SIGKILL)
+    wait_until("it is gone", lambda: parent(orphan) != pid)
+for wrapper in WRAPPED, FULL:
+    for killed in "", "S", "M", "SM":
+        if "M" in killed and wrapper != FULL: continue
+        terminal = Terminal(wrapper + ["python3", "plain.py"])
+        command, front = started(terminal), terminal.pid
+        supervisor, monitor = children(front)[0], parent(command)
+        if "S" in killed: gone(supervisor, command if wrapper == WRAPPED else monitor)
+        if "M" in killed: gone(monitor, command)
+        def stop():
+            os.kill(command, signal.SIGSTOP)
+            wait_until(f"it stops, {wrapper} {killed}", lambda: state(front) == "T")
+        for _ in range(3):
+            stop()
+            os.kill(command, signal.SIGCONT)
+            wait_until(f"it goes on, {wrapper} {killed}", lambda: state(front) != "T")
+            terminal.expect("going on")
+        # What woke us is dealt with; this one is the command's.
+        assert_hears(terminal, front)
+        os.kill(front, signal.SIGCONT)
+        terminal.expect("going on")
+        assert_hears(terminal, front)
+        assert terminal.shown.count(b"going on") == 4, (wrapper, killed, terminal.shown)
+        stop()
+        os.kill(command, signal.SIGKILL)
+        status, _ = terminal.wait()
+        assert status == signal.SIGKILL, (wrapper, killed, status)
+        terminal.assert_modes()
+"#,
+    );
+}
