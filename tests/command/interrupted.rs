@@ -26,7 +26,9 @@ const JOB: &str = "echo first; read x <gate; echo second";
 impl Victim {
     fn start(scene: &Scene, flags: &[&str]) -> Self {
         let args = flags.iter().chain(&["--", "sh", "-c", JOB]);
-        Self::of(&scene.env, scene.env.notify_done(args).stderr_is_free().start())
+        let victim = Self::of(&scene.env, scene.env.notify_done(args).stderr_is_free().start());
+        wait_until_logged(&victim.folder, b"first\n");
+        victim
     }
 
     fn of(env: &TestEnv, run: Running) -> Self {
@@ -54,6 +56,11 @@ impl Victim {
         self.run.finish().assert_signal(Signal::SIGKILL);
         (self.folder, self.command)
     }
+}
+
+/// What comes out is with its reader before it is in the log.
+fn wait_until_logged(folder: &Path, all: &[u8]) {
+    wait_until("it is in the log", || fs::read(folder.join("log")).is_ok_and(|log| log == all));
 }
 
 fn edit(folder: &Path, change: impl FnOnce(&mut Value)) {
@@ -307,6 +314,7 @@ fn a_pipe_that_was_killed_is_told_of() {
     run.wait_for_stdout(b"through\n");
     let folder = only_entry(&scene.env.state().join("runs"));
     wait_until("it is on record", || folder.join("run.json").exists());
+    wait_until_logged(&folder, b"through\n");
     let json: Value = serde_json::from_slice(&fs::read(folder.join("run.json")).unwrap()).unwrap();
     let pid = i32::try_from(json["underway"]["owner"]["front"]["pid"].as_i64().unwrap()).unwrap();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
