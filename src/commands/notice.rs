@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::common::{self, Context};
-use super::keep::{Draft, Picture, keep};
+use super::keep::{Draft, Picture, keep, picture};
 use super::prune::{Keep, prune};
 use super::{missing, words};
 use crate::config::{Loaded, Overrides, Settings};
@@ -39,7 +39,15 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     let folder = context.root.as_ref().map(|root| root.join(RUNS).join(&facts.start.id.0));
     let turn = folder.as_deref().and_then(alive::wait_for_turn);
     let made = match kept_before(facts) {
-        Some(store) => Some((store, if loaded.unusable() { Some(HeldReason::Config) } else { None })),
+        // Another process was quicker. Whose run it is hears of it all the same.
+        Some(store) => {
+            let report = picture(facts, &loaded.settings, lang).report;
+            Some(tell_made(
+                Made { store, held: held_now(&loaded), report, why_less: None },
+                &loaded,
+                (lang, teller),
+            ))
+        }
         None => match make(context, facts, &loaded, lang) {
             Ok(made) => Some(tell_made(made, &loaded, (lang, teller))),
             Err(error) => {
@@ -75,11 +83,7 @@ pub(super) struct Made {
 
 /// Makes the notice and keeps it.
 pub(super) fn make(context: &Context, facts: &RunFacts, loaded: &Loaded, lang: Lang) -> Result<Made> {
-    let held = match (loaded.settings.accounts.is_empty(), loaded.unusable()) {
-        (_, true) => Some(HeldReason::Config),
-        (true, false) => Some(HeldReason::NoAccount),
-        (false, false) => None,
-    };
+    let held = held_now(loaded);
     let draft = Draft::whole(facts, &loaded.settings, lang);
     let entry = entry(context, facts, &loaded.settings, &draft.picture, held);
     let (store, report, why_less) = keep(context.root.as_deref(), draft, &entry)?;
@@ -87,6 +91,15 @@ pub(super) fn make(context: &Context, facts: &RunFacts, loaded: &Loaded, lang: L
         note_kept(root, facts, &context.overrides);
     }
     Ok(Made { store, held, report, why_less })
+}
+
+/// Why nothing can go out by these settings.
+fn held_now(loaded: &Loaded) -> Option<HeldReason> {
+    match (loaded.settings.accounts.is_empty(), loaded.unusable()) {
+        (_, true) => Some(HeldReason::Config),
+        (true, false) => Some(HeldReason::NoAccount),
+        (false, false) => None,
+    }
 }
 
 fn tell_made(

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::killed::{LONG, Scene, children, count, first_child, only_entry};
 use crate::support::env::{Running, TestEnv};
 use crate::support::parse::{self, ParsedMail};
+use crate::support::smtp::{Action, Script, Stage};
 use crate::support::wait::wait_until;
 
 /// A run that is on record and waits at the gate.
@@ -281,6 +282,28 @@ fn an_interruption_too_short_for_a_mail_is_only_noted() {
     assert_eq!((&json["notice_due"], json["ended"]["end"]["interrupted"].is_object()), (&false.into(), true));
     assert!(!folder.join("lock").exists());
     assert_eq!(scene.server.received().len(), 0);
+    // Its last sign of life, which came with its record; what it wrote is older.
+    let lasted: Duration = serde_json::from_value(json["ended"]["duration"].clone()).unwrap();
+    assert!(lasted >= Duration::from_millis(500), "{lasted:?}");
+}
+
+/// Statement 80. Catches: a process that tells of another run, and meanwhile holds the output of its own.
+#[test]
+fn who_tells_of_others_holds_up_no_reader() {
+    let mut scene = Scene::new();
+    Victim::start(&scene, &[]).kill();
+    scene.gate.open();
+    let hangs = Script::qq().account("10001@qq.com", "abcdefghijklmnop").at(Stage::Greeting, Action::Hang);
+    scene.server.set_script(hangs);
+    let mut second = scene.env.gate("second");
+    let script = "$ND --on failure -- sh -c 'read x <second' | (cat; echo no more >&2)";
+    let run = scene.env.shell(script).stderr_is_free().start();
+    scene.server.wait_for_connections(1, LONG);
+    second.open();
+    run.wait_for_stderr("no more");
+    assert_eq!(count(&scene.env, "sending"), 1, "the other mail is under way no more");
+    scene.server.go_down();
+    run.finish();
 }
 
 /// Statement 81. Catches: a notice that dies with who was making it, after the run was judged.

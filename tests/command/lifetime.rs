@@ -66,6 +66,8 @@ fn the_whole_group_killed_is_told() {
 fn killed_while_nobody_reads() {
     let script = r#"
 import glob, pty, socket, tty
+# Each line is another, so that none is taken for the next.
+count = "n=0; while :; do n=$((n+1)); echo $n; done"
 for kind in ("pipe", "socket", "pty"):
     if kind == "socket":
         ours, theirs = (end.detach() for end in socket.socketpair())
@@ -73,7 +75,7 @@ for kind in ("pipe", "socket", "pty"):
         ours, theirs = os.pipe() if kind == "pipe" else pty.openpty()
     if kind == "pty":
         tty.setraw(theirs)
-    run = subprocess.Popen([ND, "--", "yes"], stdout=theirs)
+    run = subprocess.Popen([ND, "--", "sh", "-c", count], stdout=theirs)
     os.close(theirs)
     supervisor, command = tree(run.pid)
     def blocked():

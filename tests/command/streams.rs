@@ -38,6 +38,15 @@ fn a_pipe_stays_a_pipe_and_a_file_a_file() {
     }
 }
 
+/// Catches a FIFO whose reader has gone taken for a pipe that nobody will read again.
+#[test]
+fn a_fifo_waits_for_its_next_reader() {
+    assert_same(
+        "mkfifo fifo gate; $W sh -c 'echo one; read x <gate; echo two' >fifo & head -n1 <fifo; \
+         cat <fifo & echo go >gate; wait; rm fifo gate",
+    );
+}
+
 /// Catches: a full device that takes the output all the same, or that we take for a broken reader.
 #[test]
 fn a_full_device_is_the_commands_to_find_out() {

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::support::wait::wait_until;
 use crate::{Scene, contains, parse};
 
 /// Three notices kept while there is no account, oldest first.
@@ -27,12 +28,46 @@ fn what_was_kept_without_an_account_goes_out_newest_first() {
     scene.flush();
     assert!(parse::mail(&scene.received(1)[0].data).subject.contains("third"));
     assert_eq!(scene.kept(), [0, 2, 1, 0]);
+    scene.env.notify_done(["outbox", "flush", "-v"]).says(&["2 older notices", "--all"]).run();
     scene.env.notify_done(["outbox", "flush", "--all"]).stderr_is_free().run().assert_code(0);
     let mails = scene.received(3);
     let subjects: Vec<_> = mails[1..].iter().map(|mail| parse::mail(&mail.data).subject).collect();
     assert!(subjects[0].contains("first") && subjects[1].contains("second"), "{subjects:?}");
     assert!(mails.iter().all(|mail| mail.rcpts == [crate::USER]));
     assert_eq!(scene.kept(), [0, 0, 3, 0]);
+}
+
+/// Catches silence where another process was quicker: one that looks after runs that have ended may keep
+/// this one's notice before its own mailer does.
+#[test]
+fn a_notice_that_another_has_kept_is_told_all_the_same() {
+    let scene = Scene::without_account();
+    scene.env.notify_done(["--title", "first", "--", "true"]).stderr_is_free().run().assert_code(0);
+    let first = scene.ids("held").remove(0);
+    let mut gate = scene.env.gate("gate");
+    let run = scene.env.shell("exec $ND -- sh -c 'echo up; read x <gate'").stderr_is_free().start();
+    run.wait_for_stdout(b"up\n");
+    let runs = fs::read_dir(scene.env.state().join("runs")).unwrap();
+    let mut names = runs.map(|run| run.unwrap().file_name().into_string().unwrap());
+    let second = names.find(|name| *name != first).unwrap();
+    let folder = scene.env.state().join("runs").join(&second);
+    // Its mailer waits as long as another is at it.
+    let turn = fs::File::create(folder.join("making")).unwrap();
+    turn.lock().unwrap();
+    gate.open();
+    wait_until("its end is on record", || {
+        fs::read_to_string(folder.join("run.json")).is_ok_and(|record| record.contains("\"ended\""))
+    });
+    let held = scene.env.state().join("outbox/held");
+    fs::create_dir(held.join(&second)).unwrap();
+    for name in ["body.mime", "entry.json"] {
+        let of_first = fs::read_to_string(held.join(&first).join(name)).unwrap();
+        fs::write(held.join(&second).join(name), of_first.replace(&first, &second)).unwrap();
+    }
+    turn.unlock().unwrap();
+    let done = run.finish();
+    done.assert_code(0);
+    assert!(done.stderr.contains("[accounts.mine]"), "{}", done.stderr);
 }
 
 #[test]
@@ -140,6 +175,14 @@ fn a_broken_entry_is_said_and_stops_no_other() {
     done.assert_code(1);
     scene.received(1);
     assert_eq!(scene.ids("new"), [broken]);
+    // The same where it waits for an account.
+    let scene = Scene::without_account();
+    scene.env.notify_done(["--", "true"]).stderr_is_free().run().assert_code(0);
+    let broken = scene.ids("held").remove(0);
+    fs::write(scene.env.state().join("outbox/held").join(&broken).join("entry.json"), "{ garbage").unwrap();
+    scene.configure("");
+    scene.env.notify_done(["outbox", "flush"]).says(&[&broken]).run().assert_code(1);
+    assert_eq!(scene.ids("held"), [broken]);
 }
 
 /// Catches silence that leaves who asked in doubt, and an error where there is none.
