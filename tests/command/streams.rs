@@ -43,7 +43,7 @@ fn a_pipe_stays_a_pipe_and_a_file_a_file() {
 fn a_fifo_waits_for_its_next_reader() {
     assert_same(
         "mkfifo fifo gate; $W sh -c 'echo one; read x <gate; echo two' >fifo & head -n1 <fifo; \
-         cat <fifo & echo go >gate; wait; rm fifo gate",
+         : time to make that mistake; sleep 0.2; cat <fifo & echo go >gate; wait; rm fifo gate",
     );
 }
 
