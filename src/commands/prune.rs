@@ -137,6 +137,7 @@ mod tests {
 
     use nix::fcntl::{Flock, FlockArg};
 
+    use crate::outbox::entry::tests::sample;
     use crate::run::alive::LOCK;
     use crate::run::facts::{End, Origin, RunFacts, RunStart};
 
@@ -226,5 +227,59 @@ mod tests {
         assert_eq!(left(dir.path()), ["my-experiment".to_owned(), held, fresh.clone()], "just told of");
         prune(dir.path(), &store, &keep, now);
         assert_eq!(left(dir.path()), ["my-experiment".to_owned(), fresh]);
+    }
+
+    /// Catches: a log removed whose mail hasn't gone out and says where it lies, or whose notice isn't
+    /// even made; a record that can't be read taken for none; and more removed than must be.
+    #[test]
+    fn what_is_still_needed_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path().join("outbox")).unwrap();
+        let now: Timestamp = "2026-03-02T00:00:00Z".parse().unwrap();
+        let old = Some("2026-01-01T00:00:00Z");
+        for (id, folder) in [("1-new", Folder::New), ("2-held", Folder::Held), ("3-failed", Folder::Failed)] {
+            make_run(dir.path(), id, old, 10);
+            let pending = store.begin(&sample(id).id).unwrap();
+            store.commit(pending, &sample(id), folder).unwrap();
+        }
+        make_run(dir.path(), "4-due", old, 10);
+        let record = dir.path().join("runs/4-due").join(FILE);
+        let json = std::fs::read_to_string(&record).unwrap();
+        std::fs::write(&record, json.replace("\"notice_due\": false", "\"notice_due\": true")).unwrap();
+        let odd = "20260101T000000000000-00000001";
+        make_run(dir.path(), odd, old, 10);
+        let folder = dir.path().join(RUNS).join(odd);
+        std::fs::write(folder.join(FILE), "not ours").unwrap();
+        let then = std::time::SystemTime::from(now - jiff::SignedDuration::from_hours(1000));
+        for path in [folder.join("log"), folder.join(FILE), folder] {
+            File::open(path).unwrap().set_modified(then).unwrap();
+        }
+        make_run(dir.path(), "5-gone", old, 10);
+        let newest = RunId(String::new());
+        let keep = Keep { age: Duration::from_secs(86_400), size: u64::MAX, newest: &newest };
+        prune(dir.path(), &store, &keep, now);
+        assert_eq!(left(dir.path()), ["4-due", "3-failed", odd, "2-held", "1-new"]);
+        // The large one goes, and makes room for the smaller one before it.
+        for (id, bytes) in [("6-small", 400_000), ("7-large", 1_000_000), ("8-new", 400_000)] {
+            make_run(dir.path(), id, Some("2026-03-02T00:00:00Z"), bytes);
+        }
+        prune(dir.path(), &store, &Keep { size: 1_200_000, ..keep }, now);
+        assert_eq!(left(dir.path())[..2], ["8-new", "6-small"]);
+    }
+
+    /// Catches: receipts that are kept for ever, or not at all.
+    #[test]
+    fn receipts_go_when_they_are_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path().join("outbox")).unwrap();
+        let entry = sample("a");
+        store.commit(store.begin(&entry.id).unwrap(), &entry, Folder::Sent).unwrap();
+        let newest = RunId(String::new());
+        let keep = Keep { age: Duration::from_secs(86_400), size: u64::MAX, newest: &newest };
+        let after = |hours| entry.created + jiff::SignedDuration::from_hours(hours);
+        prune(dir.path(), &store, &keep, after(24));
+        assert_eq!(store.list(Folder::Sent).unwrap().len(), 1);
+        prune(dir.path(), &store, &keep, after(25));
+        assert_eq!(store.list(Folder::Sent).unwrap(), []);
     }
 }

@@ -116,6 +116,47 @@ fn flags_over_environment_over_file_over_defaults() {
     assert_eq!(provenance.source("notify.wait"), Source::Default);
 }
 
+/// Catches a key whose layers are the wrong way round: all twelve, and the file beneath them.
+#[test]
+fn each_key_of_an_upper_layer_wins() {
+    let layer = |n: u8| {
+        let mailbox = Mailbox { name: None, address: format!("{n}@example.com") };
+        let (text, list) = (|what: &str| Some(format!("{what} {n}")), Some(vec![mailbox]));
+        let odd = n % 2 == 1;
+        Overrides {
+            config: Some(format!("/{n}.toml").into()),
+            to: list.clone(),
+            cc: list.clone(),
+            bcc: list,
+            from_name: text("from"),
+            subject: text("subject"),
+            account: text("account"),
+            lang: Some(if odd { Language::En } else { Language::Zh }),
+            on: Some(if odd { On::Failure } else { On::Success }),
+            min_duration: Some(Duration::from_secs(n.into())),
+            wait: Some(Wait::For(Duration::from_secs(n.into()))),
+            tail_lines: Some(n.into()),
+            attach: Some(if odd { Attach::Tail } else { Attach::None }),
+        }
+    };
+    assert_eq!(layer(1).or(layer(2)), layer(1));
+    assert_eq!(Overrides::default().or(layer(2)), layer(2));
+    let text = "lang = \"auto\"\naccount = \"file\"\n[mail]\nfrom_name = \"file\"\nsubject = \"file\"\n\
+                [notify]\non = \"always\"\nmin_duration = \"5m\"\nwait = \"5m\"\n\
+                [log]\ntail_lines = 300\nattach = \"full\"\n";
+    let (file, found) = parse(text, Path::new("notify.toml"));
+    assert_eq!(found, []);
+    for n in [1, 2] {
+        let (over, settings) = (layer(n), resolve(&file, &layer(n)).0);
+        let (mail, notify, log) = (settings.mail, settings.notify, settings.log);
+        assert_eq!((mail.from_name, mail.subject), (over.from_name, over.subject));
+        assert_eq!((settings.account, Some(settings.lang)), (over.account, over.lang));
+        assert_eq!((Some(notify.on), Some(notify.min_duration)), (over.on, over.min_duration));
+        assert_eq!((Some(notify.wait), Some(log.attach)), (over.wait, over.attach));
+        assert_eq!(Some(log.tail_lines), over.tail_lines);
+    }
+}
+
 #[test]
 fn an_empty_text_takes_back_what_the_file_says() {
     let (file, _) = parse("[mail]\nfrom_name = \"GPU\"", Path::new("notify.toml"));

@@ -81,11 +81,17 @@ mod tests {
     /// whose paths are text, that can't be read.
     #[test]
     fn any_name_comes_back() {
-        let odd = PathBuf::from(OsString::from_vec(b"/home/\xd1\xb5".to_vec()));
+        let odd = PathBuf::from(OsString::from_vec(b"/home/\xce\xd2".to_vec()));
+        assert!(odd.to_str().is_none());
         for paths in
             [Paths { one: odd.clone(), other: Some(odd) }, Paths { one: "/家/log".into(), other: None }]
         {
             let json = serde_json::to_string(&paths).unwrap();
+            assert_eq!(
+                json.contains(r#""/家/log""#),
+                paths.one.to_str().is_some(),
+                "text stays text: {json}"
+            );
             assert_eq!(serde_json::from_str::<Paths>(&json).unwrap(), paths, "{json}");
         }
         let old = serde_json::from_str::<Paths>(r#"{"one": "/run/log", "other": "/a"}"#).unwrap();

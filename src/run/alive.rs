@@ -294,6 +294,58 @@ mod tests {
             assert!(heart.is_free_at(seconds(at)));
             assert_eq!(heart.next, Some(seconds(next)));
         }
+        let dir = tempfile::tempdir().unwrap();
+        let first = |mark| {
+            best_effort(std::fs::remove_file(dir.path().join(LOCK)));
+            Pulse::begin(Some(dir.path()), Mark::now(), mark).heart.next
+        };
+        let begun = [Duration::ZERO, seconds(10), seconds(90)].map(first);
+        assert_eq!(begun, [BEAT, seconds(10), BEAT].map(Some));
+        assert_eq!(Pulse::begin(None, Mark::now(), seconds(10)).heart.next, None);
+    }
+
+    /// Catches: a process more for each minute that a file server hangs.
+    #[test]
+    fn no_beat_begins_while_another_is_at_it() {
+        let mut beater = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(beater.id()).unwrap());
+        let mut heart = Heartbeat { next: Some(BEAT), mark: Duration::ZERO, beater: Some(pid) };
+        assert!(!heart.is_free_at(BEAT));
+        assert_eq!(heart.next, Some(2 * BEAT));
+        beater.kill().unwrap();
+        beater.wait().unwrap();
+        assert!(heart.is_free_at(2 * BEAT));
+    }
+
+    /// Catches: two that make the same notice at once, and one that takes its turn for another's.
+    #[test]
+    fn one_at_a_time_makes_a_notice() {
+        let dir = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let Turn::Ours(turn) = try_turn(dir.path()) else { panic!("nobody is at it") };
+            assert!(matches!(try_turn(dir.path()), Turn::Anothers));
+            drop(turn);
+            let turn = wait_for_turn(dir.path()).unwrap();
+            assert!(matches!(try_turn(dir.path()), Turn::Anothers));
+            drop(turn);
+        }
+        assert!(matches!(try_turn(&dir.path().join("gone")), Turn::Unknown));
+    }
+
+    /// Catches: a run that is called dead because its file server's clock was set back.
+    #[test]
+    fn a_sign_from_the_future_is_no_silence() {
+        let dir = tempfile::tempdir().unwrap();
+        let sign = File::create_new(dir.path().join(LOCK)).unwrap();
+        let lookout = Lookout::new(dir.path());
+        let hour = Duration::from_secs(3600);
+        let now = server_time(dir.path()).unwrap();
+        sign.set_modified(now + hour).unwrap();
+        assert_eq!(lookout.silence(&dir.path().join(LOCK)), Some(Duration::ZERO));
+        sign.set_modified(now - hour).unwrap();
+        let silence = lookout.silence(&dir.path().join(LOCK)).unwrap();
+        assert!((hour..2 * hour).contains(&silence), "{silence:?}");
+        assert_eq!(lookout.silence(&dir.path().join("gone")), None);
     }
 
     #[test]

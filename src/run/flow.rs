@@ -443,3 +443,21 @@ pub enum Log {
 fn is_for_now(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::shared::SharedBoard;
+
+    /// Catches: an end of a pseudo-terminal (EIO) that is asked for again and again.
+    #[test]
+    fn the_end_of_a_terminal_is_its_end() {
+        let terminal = nix::pty::openpty(None, None).unwrap();
+        let (source, origin) = (Some(terminal.master), Origin::Merged);
+        let mut channel = Channel { origin, source, sink: None, terminal: true, one_reader: false };
+        let flow = Flow::new(&channel, &SharedBoard::new().unwrap().board().streams[0]).unwrap();
+        drop(terminal.slave);
+        assert_eq!(flow.turn(&mut channel, &mut None), Turn { moved: true, over: false });
+        assert!(channel.source.is_none());
+    }
+}

@@ -400,10 +400,8 @@ impl Held {
     /// another waits, which came between our reading and the answer.
     fn settle(&mut self, waits: impl Fn(i32) -> bool) {
         for (signal, count) in (0..).zip(&mut self.0) {
-            if *count > 0 && (!waits(signal) || [libc::SIGTTIN, libc::SIGTTOU].contains(&signal)) {
+            if !waits(signal) || [libc::SIGTTIN, libc::SIGTTOU].contains(&signal) {
                 *count = 0;
-            } else if !queues(signal) {
-                *count = (*count).min(1);
             }
         }
     }

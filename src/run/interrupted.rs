@@ -85,9 +85,13 @@ fn last_stamp(index: &Path) -> io::Result<Option<Duration>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::facts::{Holds, PartTrouble};
+    use crate::config::On;
+    use crate::run::alive::{Pulse, here};
+    use crate::run::facts::{Holds, PartTrouble, RunId};
+    use crate::run::policy::Policy;
     use crate::spool::index::Origin;
     use crate::spool::writer::tests::writer;
+    use crate::sys::clock::Mark;
 
     /// Catches: a log that is taken for the whole file, or for one that has its name now.
     #[test]
@@ -137,5 +141,110 @@ mod tests {
         let last = Record::decode(whole[whole.len() - RECORD..].try_into().unwrap()).unwrap().micros;
         std::fs::write(&index, [&whole[..], &[1, 2, 3]].concat()).unwrap();
         assert_eq!(last_stamp(&index).unwrap(), Some(Duration::from_micros(last)));
+    }
+
+    fn begun() -> RunStart {
+        RunStart {
+            id: RunId("r".into()),
+            origin: crate::run::facts::Origin::Pipe,
+            title: None,
+            note: None,
+            tags: Vec::new(),
+            host: "h".into(),
+            user: "u".into(),
+            cwd: "/".into(),
+            started: "2026-01-01T00:00:00Z".parse().unwrap(),
+        }
+    }
+
+    /// A run whose command is this process.
+    fn underway(folder: &Path, log: Vec<LogSource>) -> Underway {
+        let me = nix::unistd::getpid();
+        let owner = Pulse::begin(Some(folder), Mark::now(), Duration::ZERO).owner(me, Some(me));
+        Underway {
+            owner,
+            policy: Policy { on: On::Always, min_duration: Duration::ZERO, watched: false },
+            log,
+        }
+    }
+
+    /// Catches: a length that is that of the last sign alone, or of the last output alone; a process id
+    /// of another machine that is told to be running; and an end that isn't the start and the length.
+    #[test]
+    fn its_length_is_that_of_the_last_that_was_heard() {
+        let dir = tempfile::tempdir().unwrap();
+        let seconds = Duration::from_secs;
+        let underway = underway(dir.path(), Vec::new());
+        let told = |place: &Place, sign: Duration| {
+            facts(dir.path(), &begun(), &underway, Some(sign), (Death::Killed, place))
+        };
+        let index = |stamp: Duration| {
+            let micros = u64::try_from(stamp.as_micros()).unwrap();
+            let record = Record { offset: 0, micros, origin: Origin::Stdout }.encode();
+            std::fs::write(dir.path().join("index"), [&HEADER[..], &record].concat()).unwrap();
+        };
+        for (stamp, last_sign) in [(70, 60), (30, 120)] {
+            index(seconds(stamp));
+            let facts = told(&here(), seconds(last_sign));
+            assert_eq!(facts.duration, seconds(stamp.max(last_sign)));
+            assert_eq!(facts.ended, begun().started + facts.duration);
+            let End::Interrupted { last_output, still_running, .. } = facts.end else { panic!("{facts:?}") };
+            assert_eq!(last_output, Some(begun().started + seconds(stamp)));
+            assert_eq!(still_running, Some(nix::unistd::getpid().as_raw()));
+        }
+        let elsewhere = Place { boot: "another".into(), ..here() };
+        assert!(matches!(told(&elsewhere, Duration::ZERO).end, End::Interrupted { still_running: None, .. }));
+    }
+
+    /// Catches: a file that nothing was written to, or that is another by now, telling of a last output.
+    #[test]
+    fn a_file_of_the_users_tells_of_the_last_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        std::fs::write(&path, b"old\nnew\n").unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        let inode = file.metadata().unwrap().ino();
+        let source = LogSource { path, holds: Holds::Stdout, start: 4, inode: Some(inode) };
+        let last = |source: &LogSource, second: i64| {
+            let at = begun().started + jiff::SignedDuration::from_secs(second);
+            file.set_modified(at.into()).unwrap();
+            let underway = underway(dir.path(), vec![source.clone()]);
+            let end = facts(dir.path(), &begun(), &underway, None, (Death::Killed, &here())).end;
+            let End::Interrupted { last_output, .. } = end else { panic!("{end:?}") };
+            (last_output, at)
+        };
+        let (told, at) = last(&source, 5);
+        assert_eq!(told, Some(at));
+        assert_eq!(last(&source, -5).0, None, "from before the run");
+        assert_eq!(last(&LogSource { start: 8, ..source.clone() }, 5).0, None, "nothing was added");
+        assert_eq!(last(&LogSource { inode: Some(inode + 1), ..source }, 5).0, None, "another file");
+    }
+
+    /// Catches: a log that is looked for where the folder was once, and holes that `log.max_size` didn't
+    /// make: of a file of the user's, and at the end, where a disk lost what it had promised.
+    #[test]
+    fn only_a_hole_in_the_middle_of_our_log_is_a_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let block = 1 << 16;
+        let sparse = |name: &str, end: &[u8]| {
+            let file = File::create_new(dir.path().join(name)).unwrap();
+            file.write_all_at(&[b'x'; 1 << 16], 0).unwrap();
+            file.set_len(4 * block).unwrap();
+            file.write_all_at(end, 4 * block).unwrap();
+            file.metadata().unwrap().ino()
+        };
+        std::fs::write(dir.path().join("index"), HEADER).unwrap();
+        let gone = dir.path().join("before/log");
+        let ours = LogSource { path: gone, holds: Holds::Both, start: 0, inode: None };
+        let part = |source: &LogSource| log_so_far(dir.path(), std::slice::from_ref(source)).remove(0);
+        sparse("log", b"");
+        assert_eq!((part(&ours).end, part(&ours).cut), (4 * block, None));
+        std::fs::remove_file(dir.path().join("log")).unwrap();
+        sparse("log", b"end");
+        assert_eq!((part(&ours).path, part(&ours).cut), (dir.path().join("log"), Some(block..4 * block)));
+        let inode = Some(sparse("out", b"end"));
+        let path = dir.path().join("out");
+        let theirs = LogSource { path, holds: Holds::Both, start: 0, inode };
+        assert_eq!((part(&theirs).cut, part(&theirs).trouble), (None, None));
     }
 }

@@ -172,4 +172,27 @@ mod tests {
         let renamed = place("earlier", "pid:[1]", "machine", "host2");
         assert_eq!(judged(renamed, Lock::Held, (LockSeen::Free, 3)), Life::Unknown);
     }
+
+    /// Catches: two places that say nothing of themselves taken for one, and a silence that nobody can
+    /// measure taken for a long one.
+    #[test]
+    fn what_is_not_known_proves_nothing() {
+        let judged = |there: Place, here: Place, silence: Option<Duration>| {
+            let lock = Lock::Held;
+            let owner = Owner { place: there, lock, front: None, supervisor: None, command: None };
+            judge(&owner, &here, Seen { lock: LockSeen::Free, silence })
+        };
+        let three_minutes = Some(Duration::from_secs(3 * 60));
+        for (there, here) in [
+            (place("", "", "machine", "host"), place("", "", "machine", "host")),
+            (place("boot", "", "machine", "host"), place("boot", "", "machine", "host")),
+            (place("", "pid:[1]", "machine", "host"), place("boot", "pid:[1]", "machine", "host")),
+            (place("earlier", "pid:[1]", "machine", "host"), place("", "pid:[1]", "machine", "host")),
+            (place("earlier", "pid:[1]", "", "host"), place("boot", "pid:[1]", "", "host")),
+        ] {
+            assert_eq!(judged(there.clone(), here, three_minutes), Life::Unknown, "{there:?}");
+        }
+        let here = || place("boot", "pid:[1]", "machine", "host");
+        assert_eq!(judged(place("other", "pid:[1]", "other", "host"), here(), None), Life::Unknown);
+    }
 }

@@ -201,6 +201,10 @@ mod tests {
         let hybrid = "9:name=systemd:/\n4:cpu,memory:/docker/x\n1:cpuacct:/\n0::/u\n";
         let found = groups(hybrid);
         assert_eq!(found, [(Version::V1, "/docker/x".to_owned()), (Version::V2, "/u".to_owned())]);
+        assert_eq!(
+            groups("0::/u\n4:memory:/x\n3:name=memory:/y\n"),
+            [(Version::V1, "/x".to_owned()), (Version::V2, "/u".to_owned())]
+        );
         assert_eq!(groups("garbage"), []);
     }
 
@@ -225,5 +229,7 @@ mod tests {
         let up = above(Path::new("/m"), "/a/b");
         assert_eq!(up, ["/m/a/b", "/m/a", "/m"].map(PathBuf::from));
         assert_eq!(above(Path::new("/m"), "/"), [PathBuf::from("/m")]);
+        assert_eq!(mounts(Path::new("/m"), Version::V1), ["/m/memory"].map(PathBuf::from));
+        assert_eq!(mounts(Path::new("/m"), Version::V2), ["/m", "/m/unified"].map(PathBuf::from));
     }
 }

@@ -244,4 +244,27 @@ mod tests {
         let lines: Vec<_> = tail(&part, 9).unwrap().lines.into_iter().map(|line| line.bytes).collect();
         assert_eq!(lines, [b"after".to_vec(), b"last".to_vec()]);
     }
+
+    /// Catches: stderr alone that is shown as stdout, an index of something else that is believed, and
+    /// what stood in a file of the user's before the run counted as output.
+    #[test]
+    fn streams_are_told_by_what_is_known_of_the_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = writer(dir.path());
+        spool.append(Origin::Stderr, b"old\nnew\n");
+        let part = part(dir.path(), spool.len());
+        let streams = |part: &LogPart| -> Vec<Stream> {
+            tail(part, 9).unwrap().lines.into_iter().map(|line| line.stream).collect()
+        };
+        assert_eq!(streams(&part), [Stream::Err; 2]);
+        let theirs = LogPart { spooled: false, start: 4, ..part.clone() };
+        assert_eq!(streams(&theirs), [Stream::Out]);
+        assert_eq!(tail(&theirs, 9).unwrap().skipped_bytes, 0);
+        assert_eq!(streams(&LogPart { holds: Holds::Stderr, ..theirs }), [Stream::Err]);
+        let index = dir.path().join("index");
+        let mut other = std::fs::read(&index).unwrap();
+        other[0] ^= 1;
+        std::fs::write(&index, other).unwrap();
+        assert_eq!(streams(&part), [Stream::Out; 2]);
+    }
 }

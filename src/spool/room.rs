@@ -120,7 +120,25 @@ mod tests {
         let to = hole_end(&(half..half), max + 1, max).unwrap();
         assert!(to > half && max + 1 - to > max / 4, "the end is kept");
         let taken = max + 1 - (to - half);
-        assert!(taken <= max && taken >= max - max / 8, "{taken} of {max}");
+        assert!(taken <= max - max / 16 && taken >= max - max / 8, "{taken} of {max}");
+        assert_eq!(hole_end(&(0..0), 5, 3), None, "there is no middle");
+    }
+
+    /// Catches a log that fills the disk: where the middle can't be given back, and within the reserve;
+    /// and a free space that is asked for once only.
+    #[test]
+    fn what_there_is_no_room_for_is_refused() {
+        let file = tempfile::tempfile().unwrap();
+        let asked = |room: &mut Room, len, more| room.ask(&file, len, more).map_err(|e| e.raw_os_error());
+        let plenty = Limits { max_size: 100, reserve: Some(0) };
+        let mut room = Room { whole_only: true, ..Room::new(plenty) };
+        assert_eq!(asked(&mut room, 99, 1), Ok(()));
+        assert_eq!(asked(&mut room, 100, 1), Err(Some(libc::EFBIG)));
+        let mut room = Room::new(plenty);
+        assert_eq!(asked(&mut room, 100, 1), Ok(()));
+        room.limits.reserve = Some(u64::MAX);
+        assert_eq!(asked(&mut room, 100, ASK - 1), Ok(()), "not asked for each line");
+        assert_eq!(asked(&mut room, 100, 1), Err(Some(libc::ENOSPC)));
     }
 
     #[test]

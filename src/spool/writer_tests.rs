@@ -65,7 +65,8 @@ fn a_disk_that_refuses_is_counted_and_never_an_error() {
     spool.files.as_mut().unwrap().log = disk;
     spool.finish();
     assert_eq!(log(dir.path()), b"keptlost not even tried", "what was kept follows");
-    assert_eq!(spool.trouble(), None);
+    assert_eq!((spool.trouble(), spool.kept()), (None, Vec::new()), "it isn't told twice");
+    assert_eq!(spool.note.errno.load(Acquire), 0, "the next trouble has its own reason");
     assert_eq!(index(dir.path()), [(0, Origin::Stdout), (4, Origin::Gap), (4, Origin::Merged)]);
 }
 
@@ -83,6 +84,40 @@ fn only_the_end_of_what_is_missing_is_kept() {
     assert_eq!(log(dir.path()), &all[all.len() - BUFFER..]);
     let missing = (all.len() - BUFFER) as u64;
     assert_eq!(spool.trouble(), Some(PartTrouble::Gap { bytes: missing, errno: libc::ENOSPC }));
+    // All at once, too; and the first reason is the one that is told.
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = writer(dir.path());
+    refuse(&mut spool);
+    spool.append(Origin::Stdout, &all);
+    assert_eq!(spool.kept(), &all[all.len() - BUFFER..]);
+    spool.refused(&io::Error::from_raw_os_error(libc::EIO), RETRY);
+    assert_eq!(spool.trouble(), Some(PartTrouble::Gap { bytes: all.len() as u64, errno: libc::ENOSPC }));
+}
+
+/// Catches: the end of the output that dies with the writer which kept it.
+#[test]
+fn a_successor_writes_what_was_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = writer(dir.path());
+    spool.append(Origin::Stdout, b"before ");
+    refuse(&mut spool);
+    spool.append(Origin::Stdout, b"kept");
+    let mut successor = SpoolWriter::new(dir.path(), Mark::now(), PLENTY, spool.note);
+    successor.resume();
+    successor.finish();
+    assert_eq!((log(dir.path()), successor.trouble()), (b"before kept".to_vec(), None));
+}
+
+/// Catches: an index without times, from which the length of a run that was cut off is told.
+#[test]
+fn a_stream_that_goes_on_is_stamped_each_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = writer(dir.path());
+    spool.open().unwrap();
+    for millis in [0, 500, 1000, 1999, 2000] {
+        spool.stamp(Origin::Stdout, Duration::from_millis(millis)).unwrap();
+    }
+    assert_eq!(index(dir.path()).len(), 3);
 }
 
 /// Catches a run whose log could not be made at its start, and that never tries again or says so.

@@ -352,3 +352,26 @@ fn close_range(first: u32, last: u32) {
         unsafe { libc::close(fd) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+
+    /// Catches: a copy that ends where a description that doesn't block has nothing, or no room, just now.
+    #[test]
+    fn a_copy_waits_for_descriptions_that_do_not() {
+        let ((from, feed), (taken, to)) = (pipe().unwrap(), pipe().unwrap());
+        never_block(from.as_fd()).unwrap();
+        never_block(to.as_fd()).unwrap();
+        let all: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+        std::thread::scope(|scope| {
+            let copying = scope.spawn(move || copy(from.as_fd(), to.as_fd()));
+            scope.spawn(|| File::from(feed).write_all(&all).unwrap());
+            let mut got = Vec::new();
+            File::from(taken).read_to_end(&mut got).unwrap();
+            assert!(got == all, "{} bytes", got.len());
+            copying.join().unwrap().unwrap();
+        });
+    }
+}

@@ -229,6 +229,10 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        // Nor when it can't be put there.
+        std::fs::create_dir(dir.path().join("folder")).unwrap();
+        assert!(replace(&dir.path().join("folder"), b"x", Durability::Atomic).is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     /// Catches: the record of the start, slow to sync, laid over that of the end.
@@ -271,6 +275,10 @@ mod tests {
         assert!(open_ours(&at("link")).is_err());
         assert!(open_regular(&at("link")).is_ok());
         assert!(open_regular(&at("fifo")).is_err());
+        // Only root may give a file away.
+        if std::os::unix::fs::lchown(at("secret"), Some(65534), Some(65534)).is_ok() {
+            assert!(open_ours(&at("secret")).is_err() && open_regular(&at("secret")).is_ok());
+        }
     }
 
     fn mode(path: &Path) -> u32 {

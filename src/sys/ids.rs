@@ -56,7 +56,14 @@ mod tests {
     /// Catches: a stranger's folder taken for one of a run of ours.
     #[test]
     fn what_looks_like_an_id_is_none() {
-        for other in ["", "exp1", "20261121", "2026-11-21T09-30-00", "20261121T093000123456-1a2b3c4d.bak"] {
+        for other in [
+            "",
+            "exp1",
+            "20261121",
+            "2026-11-21T09-30-00",
+            "20261121T093000-1a2b3c4d",
+            "20261121T093000123456-1a2b3c4d.bak",
+        ] {
             assert!(!is_timed_id(other), "{other}");
         }
     }

@@ -31,3 +31,29 @@ pub fn started(pid: u32) -> Option<u64> {
     let state = fields.next()?;
     (!matches!(state, "Z" | "X" | "x")).then(|| fields.nth(18)?.parse().ok()).flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches: a program that is taken for another, or for a dead one, for what it is called.
+    #[test]
+    fn a_name_may_hold_anything() {
+        let dir = tempfile::tempdir().unwrap();
+        let sleeps = |name: &str| {
+            let path = dir.path().join(name);
+            std::os::unix::fs::symlink("/bin/sleep", &path).unwrap();
+            std::process::Command::new(path).arg("60").spawn().unwrap()
+        };
+        let mut all = [sleeps("plain"), sleeps("a) Z b"), sleeps("(c) S 1 (")];
+        let seen = all.each_ref().map(|child| started(child.id()));
+        for child in &mut all {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        let now = seen[0].unwrap();
+        // Clock ticks, 100 a second.
+        assert!(seen.iter().all(|at| at.is_some_and(|at| at.abs_diff(now) < 6000)), "{seen:?}");
+        assert_eq!(all.map(|child| started(child.id())), [None; 3]);
+    }
+}

@@ -383,3 +383,34 @@ pub fn poll(fds: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches: another field taken for the status, and a status of what still runs.
+    #[test]
+    fn a_zombie_tells_how_it_ended() {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "read x; exit 3"]).stdin(std::process::Stdio::piped());
+        let mut child = shell.spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        assert_eq!(zombie_status(pid), None);
+        drop(child.stdin.take());
+        while is_running_child(pid) {
+            std::thread::yield_now();
+        }
+        assert_eq!(zombie_status(pid).map(status_parts), Some(Ok(3)));
+        child.wait().unwrap();
+    }
+
+    /// Catches: a variable of the user's that is taken away because its name begins like one of ours.
+    #[test]
+    fn only_the_variable_of_that_name_goes() {
+        let has_path = |remove: &str| {
+            let image = ExecImage::new(&["x"], &[remove.to_owned()], &[]).unwrap();
+            image.env.iter().any(|entry| entry.as_bytes().starts_with(b"PATH="))
+        };
+        assert!(has_path("PAT") && !has_path("PATH"));
+    }
+}

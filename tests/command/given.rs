@@ -119,6 +119,8 @@ fn off_is_off() {
         "export P=$$; exec $ND --title x -- sh -c 'test $$ = $P && test -z \"$NOTIFY_DONE_RUN\" && exit 9'";
     env.shell(script).run().assert_code(9).assert_stdout("");
     assert!(!env.state().exists());
+    let closed = "for n in 0 1 2; do test -e /dev/fd/$n || echo $n >>closed; done";
+    env.shell(&format!("$ND -- sh -c '{closed}' <&- >&- 2>&-; cat closed")).run().assert_stdout("0\n1\n2\n");
     let ignored = "exec $ND -- grep -E '^Sig(Blk|Ign)' /proc/self/status";
     let wrapped = env.shell(ignored).run();
     env.shell(&ignored.replace("$ND --", "")).run().assert_stdout(wrapped.stdout);

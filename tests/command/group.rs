@@ -152,6 +152,7 @@ import os, signal, sys, time
 got = {signal.SIGTERM: 0, signal.SIGCONT: 0}
 def count(number, _): got[number] += 1
 for number in got: signal.signal(number, count)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, got)
 end = time.monotonic() + 20
 while not all(got.values()) and time.monotonic() < end: time.sleep(0.01)
 # A double would come now.
@@ -159,6 +160,8 @@ end = time.monotonic() + 0.2
 while time.monotonic() < end: time.sleep(0.01)
 print(*got.values())
 '''
+# Until they are handled, however long the start takes.
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCONT})
 for wrapper in [], [ND, "--"]:
     done = subprocess.run(["timeout", "0.5", *wrapper, "python3", "-c", counter], stdout=subprocess.PIPE)
     counts = [int(n) for n in done.stdout.split()]
@@ -189,13 +192,24 @@ fn a_command_in_a_group_of_its_own_gets_the_signal_by_its_id() {
     drive(
         &quiet(),
         r#"
+answer = """
+until, alive = os.pipe()
+if os.fork() == 0:
+    os.close(alive)
+    while len(open(f"/proc/{front}/task/{front}/children").read().split()) < 2: pass
+    os.kill(front, signal.SIGUSR1)
+    os.write(1, b"answered")
+    # Who has ended is in no group.
+    os.read(until, 1)
+    os._exit(0)
+"""
 for leave in "os.setpgid(0, 0)", "os.setsid()":
-    taken = Taken([USR1], leave)
+    taken = Taken([USR1], leave + answer)
+    taken.until(b"answered")
     taken.canary()
     for send in os.killpg, os.kill, os.killpg:
         send(taken.front, USR1)
         taken.until(b".")
-    # A process of its group answers us.
     assert taken.counts() == (0, 3), leave
 "#,
     );

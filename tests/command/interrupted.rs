@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::killed::{LONG, Scene, children, count, first_child, only_entry};
 use crate::support::env::{Running, TestEnv};
 use crate::support::parse::{self, ParsedMail};
+use crate::support::smtp::{Action, Script, Stage};
 use crate::support::wait::wait_until;
 
 /// A run that is on record and waits at the gate.
@@ -29,7 +30,9 @@ const ON_DISK: Option<Duration> = Some(Duration::from_millis(500));
 impl Victim {
     fn start(scene: &Scene, flags: &[&str]) -> Self {
         let args = flags.iter().chain(&["--", "sh", "-c", JOB]);
-        Self::of(&scene.env, scene.env.notify_done(args).stderr_is_free().start())
+        let victim = Self::of(&scene.env, scene.env.notify_done(args).stderr_is_free().start());
+        wait_until_logged(&victim.folder, b"first\n");
+        victim
     }
 
     fn of(env: &TestEnv, run: Running) -> Self {
@@ -58,6 +61,11 @@ impl Victim {
         self.run.finish().assert_signal(Signal::SIGKILL);
         (self.folder, self.command)
     }
+}
+
+/// What comes out is with its reader before it is in the log.
+fn wait_until_logged(folder: &Path, all: &[u8]) {
+    wait_until("it is in the log", || fs::read(folder.join("log")).is_ok_and(|log| log == all));
 }
 
 fn edit(folder: &Path, change: impl FnOnce(&mut Value)) {
@@ -363,6 +371,28 @@ fn an_interruption_too_short_for_a_mail_is_only_noted() {
     assert_eq!((&json["notice_due"], json["ended"]["end"]["interrupted"].is_object()), (&false.into(), true));
     assert!(!folder.join("lock").exists());
     assert_eq!(scene.server.received().len(), 0);
+    // Its last sign of life, which came with its record; what it wrote is older.
+    let lasted: Duration = serde_json::from_value(json["ended"]["duration"].clone()).unwrap();
+    assert!(lasted >= Duration::from_millis(500), "{lasted:?}");
+}
+
+/// Statement 80. Catches: a process that tells of another run, and meanwhile holds the output of its own.
+#[test]
+fn who_tells_of_others_holds_up_no_reader() {
+    let mut scene = Scene::new();
+    Victim::start(&scene, &[]).kill();
+    scene.gate.open();
+    let hangs = Script::qq().account("10001@qq.com", "abcdefghijklmnop").at(Stage::Greeting, Action::Hang);
+    scene.server.set_script(hangs);
+    let mut second = scene.env.gate("second");
+    let script = "$ND --on failure -- sh -c 'read x <second' | (cat; echo no more >&2)";
+    let run = scene.env.shell(script).stderr_is_free().start();
+    scene.server.wait_for_connections(1, LONG);
+    second.open();
+    run.wait_for_stderr("no more");
+    assert_eq!(count(&scene.env, "sending"), 1, "the other mail is under way no more");
+    scene.server.go_down();
+    run.finish();
 }
 
 /// Statement 81. Catches: a notice that dies with who was making it, after the run was judged.
@@ -396,8 +426,7 @@ fn a_pipe_that_was_killed_is_told_of() {
     run.wait_for_stdout(b"through\n");
     let folder = only_entry(&scene.env.state().join("runs"));
     wait_until("it is on record", || folder.join("run.json").exists());
-    // Its reader has it first.
-    wait_until("the log has it", || fs::read(folder.join("log")).is_ok_and(|log| log == b"through\n"));
+    wait_until_logged(&folder, b"through\n");
     let json: Value = serde_json::from_slice(&fs::read(folder.join("run.json")).unwrap()).unwrap();
     let pid = i32::try_from(json["underway"]["owner"]["front"]["pid"].as_i64().unwrap()).unwrap();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();

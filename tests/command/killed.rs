@@ -293,6 +293,28 @@ print(run.returncode, len(out))
     env.python(&format!("{PROCESSES}{script}"), none).stderr_is_free().run().assert_stdout("3 80000\n");
 }
 
+/// Catches: a front that waits for a reader who went before the supervisor was killed.
+#[test]
+fn the_supervisor_killed_after_the_reader_has_gone() {
+    let env = TestEnv::new();
+    let script = r#"
+job = "trap '' PIPE; n=0; while echo $n; do n=$((n+1)); done 2>/dev/null; echo >gone; read x; exit 3"
+ours, theirs = os.pipe()
+run = subprocess.Popen([ND, "-q", "--", "sh", "-c", job], stdin=subprocess.PIPE, stdout=theirs)
+os.close(theirs)
+supervisor, command = tree(run.pid)
+until("it waits for its reader", lambda: "pipe_write" in open(f"/proc/{command}/wchan").read())
+os.close(ours)
+until("it knows", lambda: os.path.exists("gone"))
+os.kill(supervisor, 9)
+until("it is the front's", lambda: command in kids(run.pid))
+run.communicate(b"\n", timeout=20)
+print(run.returncode)
+"#;
+    let none: [&str; 0] = [];
+    env.python(&format!("{PROCESSES}{script}"), none).stderr_is_free().run().assert_stdout("3\n");
+}
+
 /// Catches: a front that stays stopped when somebody (a scheduler, `cpulimit`) stops and wakes the
 /// command alone: who waits for us would wait for ever.
 #[test]

@@ -98,6 +98,8 @@ for killed in False, True:
 fn killed_while_nobody_reads() {
     let script = r#"
 import glob, pty, socket, tty
+# Each line is another, so that none is taken for the next.
+count = "n=0; while :; do n=$((n+1)); echo $n; done"
 for kind in ("pipe", "socket", "pty"):
     if kind == "socket":
         ours, theirs = (end.detach() for end in socket.socketpair())
@@ -105,7 +107,7 @@ for kind in ("pipe", "socket", "pty"):
         ours, theirs = os.pipe() if kind == "pipe" else pty.openpty()
     if kind == "pty":
         tty.setraw(theirs)
-    run = subprocess.Popen([ND, "--", "yes"], stdout=theirs)
+    run = subprocess.Popen([ND, "--", "sh", "-c", count], stdout=theirs)
     os.close(theirs)
     supervisor, command = tree(run.pid)
     def blocked():

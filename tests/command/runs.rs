@@ -58,11 +58,14 @@ fn the_list_tells_how_it_stands_with_each() {
     }
     let chinese = env.notify_done(["runs", "list"]).var("LC_ALL", "zh_CN.UTF-8").run();
     assert!(text(&chinese).contains("运行中"), "{}", text(&chinese));
-    gate.open();
-    run.finish().assert_code(0);
     for _ in 0..20 {
         env.notify_done(["--", "true"]).run();
     }
+    let listed = text(&runs(&env, &["list"], 0));
+    assert_eq!(listed.lines().count(), 21, "the one that goes on is among them:\n{listed}");
+    assert!(listed.lines().next().unwrap().contains("running"), "{listed}");
+    gate.open();
+    run.finish().assert_code(0);
     let done = runs(&env, &["list", "-v"], 0);
     assert_eq!(text(&done).lines().count(), 20);
     assert!(done.stderr.contains("5 older runs") && done.stderr.contains("--all"), "{}", done.stderr);
@@ -87,6 +90,7 @@ fn the_json_of_a_run_keeps_its_keys() {
     assert!(seen["peak_memory_bytes"].as_u64().unwrap() > 100_000);
     seen["peak_memory_bytes"] = 1.into();
     let folder = env.state().join("runs").join(&id);
+    assert!(!folder.join("lock").exists(), "nothing is left to be done for it: no need to look");
     let expected = serde_json::json!({
         "id": id, "state": "failed", "title": "t", "command": ["sh", "-c", "echo out; exit 3"],
         "host": "gpu07", "user": "ann", "cwd": home, "note": "n", "tags": ["a"],
@@ -117,6 +121,14 @@ fn enough_of_an_id_means_the_run() {
         assert!(previewed.assert_code(0).stderr.contains(&one), "{previewed:?}");
     }
     assert_eq!(json(&env, &["show", "--json"])["id"], two);
+    let listed = text(&runs(&env, &["list"], 0));
+    assert!(listed.starts_with(&format!("{}  ", random(&one))), "{listed}");
+    // A copy of the user's begins with the same id.
+    let copy = env.state().join("runs").join(format!("{one}.copy"));
+    fs::create_dir(&copy).unwrap();
+    fs::copy(env.state().join("runs").join(&one).join("run.json"), copy.join("run.json")).unwrap();
+    assert_eq!(json(&env, &["show", "--json", &one])["title"], "one");
+    fs::remove_dir_all(copy).unwrap();
     let both = env.notify_done(["runs", "show", "20"]).says(&["`20` means 2 runs", &one, &two]).run();
     both.assert_code(1).assert_stdout("");
     for id in ["../runs", "", "zz", "."] {
@@ -140,6 +152,23 @@ fn the_log_is_byte_for_byte() {
     env.shell("echo old >out; $ND -- sh -c 'echo new' >>out").run();
     runs(&env, &["log"], 0).assert_stdout("new\n");
     env.shell("$ND runs log >/dev/full").says(&["No space"]).run().assert_code(1);
+}
+
+/// Catches: errors before the output that they belong to, because they went to a file.
+#[test]
+fn the_log_of_stdout_comes_first_wherever_it_lies() {
+    let env = quiet();
+    let mut gate = env.gate("gate");
+    let run = env.shell("$ND -- sh -c 'echo up; echo err >&2; read x <gate' 2>err | cat").start();
+    run.wait_for_stdout(b"up\n");
+    let holds = || {
+        let log = &json(&env, &["show", "--json"])["log"];
+        [0, 1].map(|n| log[n]["holds"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(holds(), ["stdout", "stderr"]);
+    gate.open();
+    run.finish().assert_code(0);
+    assert_eq!(holds(), ["stdout", "stderr"]);
 }
 
 /// Catches: following that ends early, never ends, or doubles what was there; and a follower that
@@ -231,6 +260,10 @@ fn a_command_that_outlived_us_can_be_stopped() {
     wait_until("it is seen", || json(&env, &["show", "--json"])["state"] == "interrupted");
     let seen = json(&env, &["show", "--json"]);
     assert_eq!((&seen["pid"], &seen["interrupted_by"]), (&command.into(), &"killed".into()));
+    assert_eq!(seen["ended"], Value::Null, "nobody saw that");
+    // Once it is noted that the run was cut off, too.
+    env.notify_done(["outbox", "flush"]).stderr_is_free().run();
+    assert_eq!(json(&env, &["show", "--json"])["pid"], command);
     let id = seen["id"].as_str().unwrap();
     runs(&env, &["stop", id], 0);
     assert_eq!(json(&env, &["show", "--json"])["pid"], Value::Null);

@@ -87,15 +87,18 @@ fn a_signal_that_kills_the_command_kills_us() {
 fn what_was_ignored_stays_ignored() {
     let env = quiet();
     let mut gate = env.gate("gate");
-    let run = listen(&env, "trap '' HUP INT QUIT USR2;", "SIGUSR1");
+    let run = listen(&env, "trap '' HUP INT QUIT USR1 USR2;", "SIGUSR1 SIGALRM");
     for ignored in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGUSR2] {
         run.signal(ignored);
         run.signal_group(ignored);
     }
+    // What the command doesn't ignore any more was still ours to ignore. The last is the highest
+    // number: with it the others would have come.
     run.signal(Signal::SIGUSR1);
-    run.wait_for_stdout(b"got SIGUSR1\n");
+    run.signal(Signal::SIGALRM);
+    run.wait_for_stdout(b"got SIGALRM\n");
     gate.open();
-    run.finish().assert_code(0).assert_stdout("ready\ngot SIGUSR1\nend\n");
+    run.finish().assert_code(0).assert_stdout("ready\ngot SIGALRM\nend\n");
 }
 
 /// Statement 20. Catches an echo: what the command sends to its parent must not come back to it.

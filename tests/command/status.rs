@@ -54,6 +54,8 @@ fn what_cannot_run_ends_as_env_ends() {
         (vec!["--", "no-such-command"], 127, "sh -c"),
         (vec!["--", "a && b"], 127, "notify-done -- sh -c 'a && b'"),
         (vec!["--", "echo 'a b' | cat"], 127, r"notify-done -- sh -c 'echo '\''a b'\'' | cat'"),
+        (vec!["--", "a|b"], 127, "notify-done -- sh -c 'a|b'"),
+        (vec!["--", "ls -l"], 127, "notify-done -- sh -c 'ls -l'"),
         (vec!["--", ""], 127, "can't run"),
         (vec!["--", "./plain"], 126, "chmod +x"),
         (vec!["--", "/"], 126, "can't run `/`"),
@@ -88,6 +90,9 @@ fn a_mistake_in_the_config_stops_only_the_strict() {
     let says = ["notify.toml", "sometimes"];
     env.notify_done(["--strict", "--", "echo", "ran"]).says(&says).run().assert_code(125).assert_stdout("");
     env.notify_done(["--", "echo", "ran"]).says(&says).run().assert_code(0).assert_stdout("ran\n");
+    let env = quiet().var("NOTIFY_DONE_LANG", "cn");
+    let strict = env.notify_done(["--strict", "--", "echo", "ran"]).says(&["NOTIFY_DONE_LANG", "cn"]);
+    strict.run().assert_code(125).assert_stdout("");
 }
 
 /// Statement 10. Catches a lookup of our own: a file that isn't executable ends it too early, an empty

@@ -103,6 +103,15 @@ fn what_can_only_be_read_is_the_commands_to_find_out() {
     }
 }
 
+/// Catches a FIFO whose reader has gone taken for a pipe that nobody will read again.
+#[test]
+fn a_fifo_waits_for_its_next_reader() {
+    assert_same(
+        "mkfifo fifo gate; $W sh -c 'echo one; read x <gate; echo two' >fifo & head -n1 <fifo; \
+         : time to make that mistake; sleep 0.2; cat <fifo & echo go >gate; wait; rm fifo gate",
+    );
+}
+
 /// Catches: a full device that takes the output all the same, or that we take for a broken reader.
 #[test]
 fn a_full_device_is_the_commands_to_find_out() {

@@ -105,6 +105,33 @@ fn lines_are_blocks_that_hang_from_their_mark() {
     assert!(html("signal").contains("<div><br></div>"), "{}", html("signal"));
 }
 
+/// Catches a state that is told twice or not at all, parts of a log in the wrong order, input that is
+/// read as an entity, and words that push the table wider than a phone.
+#[test]
+fn the_band_the_order_and_the_breaks_are_right() {
+    let all = cases::all();
+    let report = |name: &str| all.iter().find(|case| case.name == name).unwrap().report.clone();
+    let html = |name: &str| render(&report(name), Lang::En, None).html;
+    for (case, band) in [
+        ("success", "✓&nbsp; Succeeded</div>"),
+        ("exit_code", "✗&nbsp; Failed · exit 1</div>"),
+        ("pipe_told_to_end", "!&nbsp; Interrupted by SIGTERM (15)</div>"),
+    ] {
+        assert!(html(case).contains(band), "{}", html(case));
+    }
+    let began = html("not_started");
+    assert!(began.contains("color:#ffffff\">gpu07</div>"), "what never ran took no time: {began}");
+    let parts = html("two_parts");
+    assert!(parts.find("step 1").unwrap() < parts.rfind("not bold").unwrap(), "{parts}");
+    assert!(parts.contains("&lt;b&gt;not bold&lt;/b&gt; &amp; co"), "{parts}");
+    assert!(html("success").contains("/data/checkpoints/<wbr>vit-b16/"), "{}", html("success"));
+    let mut long = report("success");
+    long.name = "x".repeat(50);
+    let twenty = "x".repeat(20);
+    let broken = format!(">{twenty}<wbr>{twenty}<wbr>{}<", "x".repeat(10));
+    assert!(render(&long, Lang::En, None).html.contains(&broken));
+}
+
 fn colours(html: &str) -> impl Iterator<Item = &str> {
     let style = |before: &str| before.ends_with(':') || before.ends_with("solid ") || before.ends_with('"');
     html.match_indices('#').filter(move |(at, _)| style(&html[..*at])).map(|(at, _)| {

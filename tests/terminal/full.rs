@@ -329,6 +329,23 @@ wait_until("the command was told", lambda: os.path.exists("hung"))
     assert!(log(&env).starts_with(b"ready\r\n"));
 }
 
+/// Catches a summary that runs down like stairs, and raw mode that stays because a mail is made.
+///
+/// Statements 71, 74.
+#[test]
+fn what_is_said_at_the_end_is_said_on_the_terminal_of_before() {
+    drive(
+        &TestEnv::new(),
+        r#"
+terminal = Terminal(FULL + ["sh", "-c", "echo drawn; exit 3"])
+status, shown = terminal.wait()
+assert os.waitstatus_to_exitcode(status) == 3
+assert "exit code 3" in shown and "\n" not in shown.replace("\r\n", ""), shown
+terminal.assert_modes()
+"#,
+    );
+}
+
 /// Catches a full-screen mode where there is no screen, and a change of mind that nobody is told.
 #[test]
 fn without_a_terminal_to_draw_on_it_is_as_auto() {

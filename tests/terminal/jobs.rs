@@ -181,6 +181,13 @@ for wrapper in BARE, WRAPPED:
         assert state(command) == "T", state(command)
         os.kill(job.pid, signal.SIGCONT)
         assert job.stdout.readline() == b"going on\n"
+    # A stop for all, when all have stopped: it is no sign that the others were woken since.
+    os.kill(command, signal.SIGSTOP)
+    status = os.waitpid(job.pid, os.WUNTRACED)[1]
+    assert os.WIFSTOPPED(status), status
+    os.killpg(job.pid, signal.SIGTSTP)
+    os.kill(job.pid, signal.SIGCONT)
+    assert job.stdout.readline() == b"going on\n"
     let_go()
     assert job.wait() == 9
 "#,

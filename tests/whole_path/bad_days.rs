@@ -148,3 +148,14 @@ fn refusals_are_quoted_with_what_they_mean() {
         assert_eq!(scene.kept().iter().sum::<usize>(), 1, "{reply}");
     }
 }
+
+/// Statement 89. Catches: a limit on file sizes, meant for the command, that kills us or costs the notice.
+#[test]
+fn a_limit_on_file_sizes_costs_no_notice() {
+    let scene = Scene::new();
+    let script = "ulimit -S -f 0; exec $ND -- echo x";
+    scene.env.shell(script).stderr_is_free().run().assert_code(0).assert_stdout("x\n");
+    // The disk took nothing: the end of the output is told all the same.
+    let mail = scene.mail();
+    assert!(crate::text(&mail).contains("\nx\n"), "{}", crate::text(&mail));
+}

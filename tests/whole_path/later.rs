@@ -138,6 +138,37 @@ fn a_notice_that_is_made_later_goes_by_the_runs_file_too() {
     assert!(scene.server.received().is_empty());
 }
 
+/// Catches: a notice of another run that goes out by the mailbox of the run that found it missing.
+#[test]
+fn a_run_makes_the_notices_of_others_by_their_own_file() {
+    let scene = Scene::new();
+    let other = Other::new(&scene);
+    scene.run(&["--", "true"], 0);
+    scene.received(1);
+    forget_the_notice(&scene, &only_run(&scene));
+    scene.run(&["--config", "work's file.toml", "--", "true"], 0);
+    other.server.wait_for_mails(1, LONG);
+    scene.received(2);
+    assert_eq!(other.server.received().len(), 1);
+}
+
+/// Catches: a notice that is made a second time while its own mailer is at it.
+#[test]
+fn a_notice_that_another_makes_is_left_to_it() {
+    let scene = Scene::new();
+    scene.run(&["--", "true"], 0);
+    scene.received(1);
+    let run = only_run(&scene);
+    forget_the_notice(&scene, &run);
+    let turn = fs::File::create(run.join("making")).unwrap();
+    turn.lock().unwrap();
+    scene.flush();
+    scene.received(1);
+    drop(turn);
+    scene.flush();
+    scene.received(2);
+}
+
 /// Catches bodies that promise the whole log when its end is gone by the time the mail is made.
 #[test]
 fn a_log_that_has_shrunk_is_told_in_the_bodies() {
@@ -219,16 +250,16 @@ fn a_notice_that_cannot_be_kept_is_told_by_the_flush() {
 #[test]
 fn names_that_are_not_utf8_harm_nothing() {
     let scene = Scene::new();
-    let state = scene.env.home().join(OsStr::from_bytes(b"st\xd1\xb5"));
-    let script = "exec $ND -- sh -c 'echo out; exit 3' >\"$(printf '\\321\\265')\"";
+    let state = scene.env.home().join(OsStr::from_bytes(b"st\xce\xd2"));
+    let script = "exec $ND -- sh -c 'echo out; exit 3' >\"$(printf '\\316\\322')\"";
     let run = scene.env.shell(script).var("NOTIFY_DONE_STATE", &state);
     run.run().assert_code(3);
     let mail = parse::mail(&scene.server.wait_for_mails(1, LONG)[0].data);
     assert_eq!(mail.attachment("stdout.txt").bytes(), b"out\n");
-    let settings = scene.env.home().join(OsStr::from_bytes(b"\xd1\xb5.toml"));
+    let settings = scene.env.home().join(OsStr::from_bytes(b"\xce\xd2.toml"));
     fs::rename(scene.env.config_path(), &settings).unwrap();
     let run =
-        scene.env.shell("exec $ND --config \"$(printf '\\321\\265.toml')\" -- sh -c 'echo out; exit 3'");
+        scene.env.shell("exec $ND --config \"$(printf '\\316\\322.toml')\" -- sh -c 'echo out; exit 3'");
     run.var("NOTIFY_DONE_STATE", &state).run().assert_code(3).assert_stdout("out\n");
     scene.server.wait_for_mails(2, LONG);
 }

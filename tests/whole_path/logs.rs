@@ -150,14 +150,16 @@ fn a_file_that_is_cut_short_meanwhile_is_told() {
 #[test]
 fn what_we_keep_is_private() {
     use std::os::unix::fs::PermissionsExt;
-    let scene = Scene::new();
-    scene.env.shell("umask 0; exec $ND -- echo x").run().assert_code(0);
-    scene.received(1);
-    let kept = crate::files(&scene.env.state());
-    assert!(kept.iter().any(|path| path.ends_with("log")), "{kept:?}");
-    for path in kept {
-        let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700), "{path:?}");
+    for umask in ["0", "777"] {
+        let scene = Scene::new();
+        scene.env.shell(&format!("umask {umask}; exec $ND -- echo x")).run().assert_code(0);
+        scene.received(1);
+        let kept = crate::files(&scene.env.state());
+        assert!(kept.iter().any(|path| path.ends_with("log")), "{kept:?}");
+        for path in kept {
+            let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700), "{path:?}");
+        }
     }
 }
 

@@ -27,6 +27,7 @@ fn what_was_kept_without_an_account_goes_out_newest_first() {
     scene.flush();
     assert!(parse::mail(&scene.received(1)[0].data).subject.contains("third"));
     assert_eq!(scene.kept(), [0, 2, 1, 0]);
+    scene.env.notify_done(["outbox", "flush", "-v"]).says(&["2 older notices", "--all"]).run();
     scene.env.notify_done(["outbox", "flush", "--all"]).stderr_is_free().run().assert_code(0);
     let mails = scene.received(3);
     let subjects: Vec<_> = mails[1..].iter().map(|mail| parse::mail(&mail.data).subject).collect();
@@ -163,6 +164,14 @@ fn a_broken_entry_is_said_and_stops_no_other() {
     done.assert_code(1);
     scene.received(1);
     assert_eq!(scene.ids("new"), [broken]);
+    // The same where it waits for an account.
+    let scene = Scene::without_account();
+    scene.env.notify_done(["--", "true"]).stderr_is_free().run().assert_code(0);
+    let broken = scene.ids("held").remove(0);
+    fs::write(scene.env.state().join("outbox/held").join(&broken).join("entry.json"), "{ garbage").unwrap();
+    scene.configure("");
+    scene.env.notify_done(["outbox", "flush"]).says(&[&broken]).run().assert_code(1);
+    assert_eq!(scene.ids("held"), [broken]);
 }
 
 /// Catches silence that leaves who asked in doubt, and an error where there is none.

@@ -48,6 +48,11 @@ fn switched_off_it_is_cat() {
     run.finish().assert_code(0).assert_stdout("onetwo\n");
     let script = "export NOTIFY_DONE=off; { yes; echo $? >st; } | $ND pipe | head -n1; cat st";
     scene.env.shell(script).run().assert_stdout("y\n141\n");
+    // A reader that goes ends it as it ends `cat`.
+    let script = "export NOTIFY_DONE=off; yes | { $ND pipe; echo $? >st; } | head -n1; cat st";
+    scene.env.shell(script).run().assert_stdout("y\n141\n");
+    let ignored = format!("trap '' PIPE; {}", script.replace("yes |", "yes 2>/dev/null |"));
+    scene.env.shell(&ignored).run().assert_stdout("y\n0\n");
     assert!(scene.server.connections() == 0 && !scene.env.state().exists());
 }
 
