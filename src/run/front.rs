@@ -27,7 +27,7 @@ use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
 use crate::spool::room::Limits;
 use crate::spool::writer::SpoolWriter;
-use crate::sys::clock::Mark;
+use crate::sys::clock::{self, Mark};
 use crate::sys::process::{self, ExecImage, Fork};
 use crate::sys::shared::SharedBoard;
 use crate::sys::signals::{self, SignalState};
@@ -174,6 +174,7 @@ fn watch(
         }
         forwarder.tick();
         forwarder.turn(&fds[2..]);
+        look_for_an_unseen_end(run);
         if hangs(run, supervisor) {
             // It never returns to its own code, so we go on without waiting for its end, which may
             // take as long as the disk does.
@@ -256,12 +257,30 @@ fn take_over(run: &mut Run<'_>, forwarder: &mut Forwarder, log: Log) -> Result<(
 /// Has the supervisor waited too long for the log's disk? On a machine that is too busy it may only
 /// have waited for a processor.
 fn hangs(run: &Run<'_>, supervisor: Pid) -> bool {
+    waits_longer(run, PATIENCE) && !process::is_runnable(supervisor)
+}
+
+/// While the supervisor waits for the disk nobody else sees when the command ends.
+fn look_for_an_unseen_end(run: &Run<'_>) {
+    if !waits_longer(run, BRIEF) {
+        return;
+    }
+    let board = run.board.board();
+    let command = Pid::from_raw(board.command.load(Ordering::Acquire));
+    if board.end.get().is_some() || process::zombie_status(command).is_some() {
+        board.end_time.note(run.clock.elapsed(), clock::now());
+    }
+}
+
+/// Has the supervisor waited for the log's disk for longer than this?
+fn waits_longer(run: &Run<'_>, patience: Duration) -> bool {
     let since = run.board.board().spool.waiting_since.load(Ordering::Acquire);
-    let long = since > 0 && run.clock.elapsed() > Duration::from_millis(since) + PATIENCE;
-    long && !process::is_runnable(supervisor)
+    since > 0 && run.clock.elapsed() > Duration::from_millis(since) + patience
 }
 
 /// A disk that takes longer than this is not waited for: the output goes on without it.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// No wait worth a look at the command.
+const BRIEF: Duration = Duration::from_millis(100);
 /// How often the front looks whether the supervisor hangs.
 const LOOK: Duration = Duration::from_millis(500);

@@ -5,7 +5,7 @@
 //! the mailer goes on in silence. What it does is handed in: `run/` knows nothing of mail.
 
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -56,22 +56,23 @@ impl Teller {
     }
 }
 
-/// Forks the mailer. Returns in the parent only.
+/// Forks the mailer, which keeps no descriptor but the pipe and what the job needs `also`. Returns in the
+/// parent only.
 ///
 /// # Errors
 /// When fork fails (the user's limit of processes): nothing was done.
-pub fn fork_mailer(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) -> io::Result<()> {
+pub fn fork_mailer(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd, also: &[RawFd]) -> io::Result<()> {
     if let process::Fork::Parent(_) = process::fork()? {
         return Ok(());
     }
-    work(job, facts, pipe);
+    work(job, facts, pipe, also);
     process::leave(0)
 }
 
 /// The mailer's work in this process: away from the caller's session and descriptors first.
-pub fn work(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) {
+pub fn work(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd, also: &[RawFd]) {
     fds::detach_standard(&[0, 1, 2]);
-    fds::close_all_but(&[pipe.as_raw_fd()]);
+    fds::close_all_but(&[also, &[pipe.as_raw_fd()]].concat());
     step_aside();
     let mut teller = pipe.try_clone().map_or_else(|_| Teller::silent(), Teller::new);
     job(facts, &mut teller);

@@ -10,9 +10,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
 
-use super::alive::Pulse;
+use super::alive::{self, Pulse};
 use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
 use super::forward::Forwarder;
+use super::life::Process;
 use super::link::{self, Message};
 use super::mailer::{self, Job, Policy, Teller};
 use super::oom;
@@ -105,7 +106,7 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
     if let Mailing::Here(facts) = mailing
         && let Some(words) = run.words.take()
     {
-        mailer::work(run.job, &facts, &words);
+        mailer::work(run.job, &facts, &words, &[]);
     }
     process::leave(0)
 }
@@ -136,6 +137,9 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             end = check_command(run, command, role);
         }
         let elapsed = run.clock.elapsed();
+        if end.is_some() {
+            run.board.board().end_time.note(elapsed, clock::now());
+        }
         if !recorded && end.is_none() && elapsed >= RECORD_AFTER {
             record_durably(run);
             recorded = true;
@@ -316,10 +320,10 @@ fn record_durably(run: &Run<'_>) {
 
 /// For what may wait for a disk that hangs: in a process that holds nothing that a reader could wait for.
 /// Without a process to spare it isn't done: no mail is due then, only `runs list` lacks the end.
-fn in_a_process_of_its_own(work: impl FnOnce()) {
+fn in_a_process_of_its_own(also: &[i32], work: impl FnOnce()) {
     if let Ok(Fork::Child) = process::fork() {
         fds::detach_standard(&[0, 1, 2]);
-        fds::close_all_but(&[]);
+        fds::close_all_but(also);
         work();
         process::leave(0)
     }
@@ -338,56 +342,99 @@ pub enum Mailing {
 pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Option<&OwnedFd>) -> Mailing {
     run.pump.record_ahead();
     run.pump.finish();
+    let seen = run.board.board().end_time.get();
+    let (duration, ended) = seen.unwrap_or_else(|| (run.clock.elapsed(), clock::now()));
     let facts = RunFacts {
         start: run.start.clone(),
-        ended: clock::now(),
-        duration: run.clock.elapsed(),
+        ended,
+        duration,
         end,
         usage,
         out_of_memory: run.memory.end(),
         log: log_parts(run),
     };
     let due = run.policy.wants(end, facts.duration);
-    let record = RunRecord::ended(&facts, &run.overrides, due).to_json();
-    let (path, pulse) = (run.folder.as_ref().map(|folder| folder.join(FILE)), &run.pulse);
-    let keep = || {
-        // A full disk is told by the mailer, which has the facts in memory.
-        let recorded = path.as_ref().map(|path| replace(path, &record, Durability::Atomic));
-        if recorded.is_some_and(|recorded| recorded.is_ok()) && !due {
-            pulse.end();
-        }
-    };
-    let hangs = run.dying.is_some();
-    if !hangs {
-        // If the front finds us waiting here, it goes on without us.
-        let note = &run.board.board().spool;
-        note.wait_from(run.clock.elapsed());
-        keep();
-        note.answered();
-    } else if !due {
-        in_a_process_of_its_own(keep);
-    }
     let mut mailing = Mailing::NotDue;
-    if due && let Some(words) = &run.words {
-        // A disk that hangs is waited for by the mailer, never by the front.
-        let mut job = |facts: &RunFacts, teller: &mut Teller| {
-            if hangs {
-                keep();
-            }
-            (run.job)(facts, teller);
-        };
+    let hung = run.dying.map(Hung::new);
+    // The lock too: until the end is on record the run mustn't be found dead, which its processes are as
+    // soon as the disk answers.
+    let needs: Vec<i32> = run.pump.in_flight_fds().into_iter().chain([run.pulse.fd()]).collect();
+    match &hung {
+        None => {
+            // If the front finds us waiting here, it goes on without us.
+            let note = &run.board.board().spool;
+            note.wait_from(run.clock.elapsed());
+            keep(run, &facts, due);
+            note.answered();
+        }
+        Some(hung) if !due => in_a_process_of_its_own(&needs, || {
+            hung.wait_and_keep(run, &facts, due);
+        }),
+        Some(_) => {}
+    }
+    if due && let Some(words) = run.words.take() {
         // Noted before the fork: whoever takes our place forks no second one. If this one never
         // came to be, its words end without a `Done`, and the front makes the notice itself.
         let claimed = run.board.board().mailing.swap(true, Ordering::AcqRel);
-        mailing = match if claimed { Ok(()) } else { mailer::fork_mailer(&mut job, &facts, words) } {
+        // A disk that hangs is waited for by the mailer, never by the front.
+        let mut job = |facts: &RunFacts, teller: &mut Teller| match &hung {
+            None => (run.job)(facts, teller),
+            Some(hung) => {
+                let facts = hung.wait_and_keep(run, facts, due);
+                (run.job)(&facts, teller);
+            }
+        };
+        let forked = if claimed {
+            Ok(())
+        } else {
+            mailer::fork_mailer(&mut job, &facts, &words, if hung.is_some() { &needs } else { &[] })
+        };
+        mailing = match forked {
             Ok(()) => Mailing::Forked,
             Err(_) => Mailing::Here(Box::new(facts)),
         };
+        run.words = Some(words);
     }
     if !run.pump.finished() {
         hold_on(run, front);
     }
     mailing
+}
+
+/// Puts the end on record.
+fn keep(run: &Run<'_>, facts: &RunFacts, due: bool) {
+    let Some(folder) = &run.folder else { return };
+    let record = RunRecord::ended(facts, &run.overrides, due).to_json();
+    // A full disk is told by the mailer, which has the facts in memory.
+    if replace(&folder.join(FILE), &record, Durability::Atomic).is_ok() && !due {
+        run.pulse.end();
+    }
+}
+
+/// A supervisor that was killed while it waited for the log's disk.
+struct Hung(Option<Process>);
+
+impl Hung {
+    /// In its parent, which alone can tell it from a process that has its number since.
+    fn new(pid: Pid) -> Self {
+        let alive = nix::sys::wait::waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive);
+        Self(alive.then(|| alive::noted(pid)).flatten())
+    }
+
+    /// Waits until it has ended, which is as long as the disk takes; then puts what the log lacks there,
+    /// and the end on record. The facts as they are now.
+    fn wait_and_keep(&self, run: &mut Run<'_>, facts: &RunFacts, due: bool) -> RunFacts {
+        // Nobody would tell us: it is no child of the process that does this.
+        while self.0.is_some_and(|it| {
+            alive::still_runs(it) && process::zombie_status(Pid::from_raw(it.pid)).is_none()
+        }) {
+            std::thread::sleep(LOOK_FOR_THE_END);
+        }
+        run.pump.ask_disk_again();
+        let facts = RunFacts { log: log_parts(run), ..facts.clone() };
+        keep(run, &facts, due);
+        facts
+    }
 }
 
 /// A grandchild still has the output: a process of its own passes on what it writes, so that the

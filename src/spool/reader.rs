@@ -234,6 +234,16 @@ mod tests {
         assert_eq!(tail.lines.len(), 2);
     }
 
+    /// Catches a mail without the last lines, of all those that a full disk would need most: there was not
+    /// even room for the log's name.
+    #[test]
+    fn what_is_kept_is_told_without_a_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let part = LogPart { kept: b"one\nlast\n".to_vec(), ..part(dir.path(), 0) };
+        let lines: Vec<_> = tail(&part, 1).unwrap().lines.into_iter().map(|line| line.bytes).collect();
+        assert_eq!(lines, [b"last".to_vec()]);
+    }
+
     /// Catches an excerpt without the end of the output, which the disk didn't take, and one that
     /// shows the zeros of a hole.
     #[test]
