@@ -31,7 +31,7 @@ use crate::sys::clock::{self, Mark};
 use crate::sys::process::{self, ExecImage, Fork};
 use crate::sys::shared::SharedBoard;
 use crate::sys::signals::{self, SignalState};
-use crate::sys::{best_effort, fds};
+use crate::sys::{beside, best_effort, fds};
 
 /// What a run needs to know beforehand.
 pub struct Request<'a> {
@@ -179,6 +179,7 @@ fn watch(
             // It never returns to its own code, so we go on without waiting for its end, which may
             // take as long as the disk does.
             best_effort(signals::send_signal(supervisor, libc::SIGKILL));
+            beside::release(&run.board.board().let_go);
             run.dying = Some(supervisor);
             return take_over(run, forwarder, Log::Stuck);
         }

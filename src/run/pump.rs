@@ -46,6 +46,11 @@ impl Pump {
         fds
     }
 
+    /// The descriptors that the caller's readers wait for the end of.
+    pub fn sinks(&self) -> Vec<i32> {
+        self.channels.iter().filter_map(|channel| channel.sink.as_ref()).map(Sink::as_raw).collect()
+    }
+
     /// What poll(2) should wait for: two entries per channel, -1 where there is nothing to wait for.
     /// The second one asks a sink that has nothing to do for POLLERR alone: its reader has gone,
     /// which a command that waits for that (`tail -f | head -1`) must find out without writing.

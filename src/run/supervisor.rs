@@ -22,6 +22,7 @@ use super::record::{FILE, LogSource, RunRecord, Underway};
 use super::start::{Start, VerdictPipe, start_command};
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::config::Overrides;
+use crate::sys::beside::Releaser;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fs::{Durability, create_synced, replace};
 use crate::sys::process::{self, Change, ExecImage, Fork};
@@ -84,6 +85,7 @@ pub enum Role<'a> {
 /// supervisor; never returns.
 pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
     let pid = nix::unistd::getppid();
+    let mut releaser = None;
     let started = start_command(&mut run, image);
     // Done already where the command is our own child: [`start_command`].
     best_effort(nix::unistd::setsid());
@@ -97,11 +99,17 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
         Ok(Start::Running) => {
             link::tell(front.as_fd(), Message::Started);
             keep_only(&run, &[front.as_raw_fd(), run.pulse.fd()]);
+            let sinks = run.pump.sinks();
+            if !sinks.is_empty() {
+                // Without it a reader of our output may have to wait for a disk that hangs.
+                releaser = Releaser::new(sinks, &run.board.board().let_go).ok();
+            }
             see_through(&mut run, &mut Role::Supervisor { front, pid })
         }
         Ok(Start::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
     };
     let mailing = conclude(&mut run, end, Some(front));
+    drop(releaser);
     link::tell(front.as_fd(), Message::Ended { end: end.0, mailer: mailing != Mailing::NotDue });
     if let Mailing::Here(facts) = mailing
         && let Some(words) = run.words.take()

@@ -21,10 +21,13 @@ const LINE: usize = 64 * 1024;
 /// # Errors
 /// When the log can't be read; a missing or damaged index only costs the marks of the streams.
 pub fn tail(part: &LogPart, lines: usize) -> io::Result<RawTail> {
-    let file = open_regular(&part.path)?;
     let begin = part.cut.as_ref().map_or(part.start, |cut| cut.end);
     let from = begin.max(part.end.saturating_sub(WINDOW));
-    let bytes = read_range(&file, from, part.end)?;
+    let bytes = match open_regular(&part.path).and_then(|file| read_range(&file, from, part.end)) {
+        // The disk had no room for the file, or can't read it any more.
+        Err(_) if !part.kept.is_empty() => Vec::new(),
+        read => read?,
+    };
     let marks = if part.spooled && part.holds != Holds::Stderr {
         marks_from(&part.path.with_file_name("index"), from).unwrap_or_default()
     } else {

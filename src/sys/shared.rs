@@ -74,6 +74,8 @@ pub struct Board {
     /// How the command ended, as soon as it was waited for: who waited may be killed next.
     pub end: EndNote,
     pub end_time: EndTime,
+    /// 1: who hangs in place of the supervisor, which was killed, lets go of the caller's output.
+    pub let_go: AtomicU32,
     /// A mailer has been, or is just being, forked: nobody forks another.
     pub mailing: AtomicBool,
     /// The front stops, or is just about to: whoever wakes it must look until this is over.

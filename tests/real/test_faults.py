@@ -148,6 +148,43 @@ class FaultsTest(unittest.TestCase):
                 with self.subTest(job):
                     self.check_hanging(disk, "echo first; read x; " + job, b"first\n" + out)
 
+    def test_a_disk_that_hangs_before_the_start(self):
+        """Statement 88. Catches a command that waits for the disk on which its log is to be."""
+        with frozen_disk(self.sandbox.dir) as disk:
+            if disk is None:
+                print("no loop device to be had: a disk that hangs before the start was not tried", flush=True)
+                return
+            spare = self.sandbox.dir / "spare"
+            spare.mkdir(mode=0o700)
+            self.sandbox.env |= {"NOTIFY_DONE_STATE": str(disk.folder / "state"), "XDG_RUNTIME_DIR": str(spare)}
+            for title in ("not-yet-made", "in-use"):
+                with self.subTest(title):
+                    self.check_frozen_start(disk, title)
+                    argv = [harness.binary(), "--on", "failure", "--", "true"]
+                    subprocess.run(argv, env=self.sandbox.env, check=True, timeout=30)
+                    self.assertTrue((disk.folder / "state" / "runs").is_dir())
+
+    def check_frozen_start(self, disk, title):
+        disk.freeze()
+        try:
+            began = time.monotonic()
+            # Not `run`, which would wait for ever for what it can't kill.
+            front = subprocess.Popen(
+                [harness.binary(), "--wait", "30s", "--title", title, "--", "sh", "-c", "echo out; exit 3"],
+                env=self.sandbox.env, cwd=self.sandbox.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            out, said = front.communicate(timeout=30)
+            self.assertEqual((front.returncode, out), (3, b"out\n"))
+            self.assertIn(b"doesn't answer", said)
+            (mail,) = self.sink.wait_for(title, 30)
+            text = mail.get_body(("plain",)).get_content()
+            self.assertRegex(text, "exit code 3")
+            self.assertIn(str(self.sandbox.dir / "spare"), text)
+            self.assertLess(time.monotonic() - began, 20)
+        finally:
+            disk.thaw()
+            front.communicate()
+
     def check_hanging(self, disk, job, out):
         self.number += 1
         title = f"run-{self.number}-"
@@ -167,12 +204,16 @@ class FaultsTest(unittest.TestCase):
             front.stdin.write(b"go\n")
             front.stdin.flush()
             self.assertEqual(front.wait(30), 3)
+            # `| cat` must end with it.
+            reader.join(10)
+            ended = not reader.is_alive()
+            said = front.stderr.read() if ended else b""
         finally:
             disk.thaw()
         reader.join()
+        self.assertTrue(ended, "the reader waits for the disk")
         self.assertTrue(b"first\n" + got[0] == out, len(got[0]))
         front.stdin.close()
-        said = front.stderr.read()
         front.stderr.close()
         front.stdout.close()
         self.assertIn(b"still under way", said)
