@@ -10,10 +10,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::Pid;
 
-use super::alive::{self, Pulse};
+use super::alive::Pulse;
 use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
 use super::forward::Forwarder;
-use super::life::Process;
+use super::hung::Hung;
 use super::link::{self, Message};
 use super::mailer::{self, Job, Policy, Teller};
 use super::oom;
@@ -43,7 +43,7 @@ const READER_HOLDS_UP: Duration = Duration::from_secs(1);
 /// A front that is about to stop does so within this, if it gets to run at all.
 const FRONT_STOPS_WITHIN: Duration = Duration::from_secs(1);
 /// How often a command that isn't our child is looked at.
-const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
+pub(super) const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
 
 /// A run under way: what front and supervisor both hold.
 pub struct Run<'a> {
@@ -410,38 +410,12 @@ pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Op
 }
 
 /// Puts the end on record.
-fn keep(run: &Run<'_>, facts: &RunFacts, due: bool) {
+pub(super) fn keep(run: &Run<'_>, facts: &RunFacts, due: bool) {
     let Some(folder) = &run.folder else { return };
     let record = RunRecord::ended(facts, &run.overrides, due).to_json();
     // A full disk is told by the mailer, which has the facts in memory.
     if replace(&folder.join(FILE), &record, Durability::Atomic).is_ok() && !due {
         run.pulse.end();
-    }
-}
-
-/// A supervisor that was killed while it waited for the log's disk.
-struct Hung(Option<Process>);
-
-impl Hung {
-    /// In its parent, which alone can tell it from a process that has its number since.
-    fn new(pid: Pid) -> Self {
-        let alive = nix::sys::wait::waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive);
-        Self(alive.then(|| alive::noted(pid)).flatten())
-    }
-
-    /// Waits until it has ended, which is as long as the disk takes; then puts what the log lacks there,
-    /// and the end on record. The facts as they are now.
-    fn wait_and_keep(&self, run: &mut Run<'_>, facts: &RunFacts, due: bool) -> RunFacts {
-        // Nobody would tell us: it is no child of the process that does this.
-        while self.0.is_some_and(|it| {
-            alive::still_runs(it) && process::zombie_status(Pid::from_raw(it.pid)).is_none()
-        }) {
-            std::thread::sleep(LOOK_FOR_THE_END);
-        }
-        run.pump.ask_disk_again();
-        let facts = RunFacts { log: log_parts(run), ..facts.clone() };
-        keep(run, &facts, due);
-        facts
     }
 }
 
@@ -480,7 +454,7 @@ fn log_sources(run: &Run<'_>) -> Vec<LogSource> {
     sources
 }
 
-fn log_parts(run: &Run<'_>) -> Vec<LogPart> {
+pub(super) fn log_parts(run: &Run<'_>) -> Vec<LogPart> {
     let mut parts: Vec<LogPart> = run.wiring.own_files.iter().map(OwnFile::part).collect();
     if let (Some(holds), Some(folder)) = (spool_holds(&run.pump.channels), &run.folder) {
         parts.push(run.pump.log_part(folder, holds));

@@ -1,7 +1,8 @@
 //! Processes beside us for a disk that doesn't answer. What waits for one can't be ended, not even by
 //! SIGKILL, and keeps its descriptors for as long.
 //!
-//! They share our memory, as the canary does, which makes them cheap: see there.
+//! They share our memory, as the canary does, which makes them cheap: to ask a disk takes 80 µs, to make
+//! and end a releaser 30 µs (on a busy machine, where a run of `true` took 4 ms).
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
