@@ -52,7 +52,7 @@ class Taken:
     def settled(self):
         # We, then the command, have nothing left to take or to judge: what is sent now doesn't merge,
         # and is last.
-        for pid, waits_in in [(self.front, "poll"), *((kid, "sig") for kid in self.kids(self.supervisor()))]:
+        for pid, waits_in in [(self.front, "poll"), (self.kids(self.supervisor())[0], "sig")]:
             end = time.monotonic() + 20
             while pending(pid) or waits_in not in open(f"/proc/{pid}/wchan").read():
                 assert time.monotonic() < end, (pid, pending(pid), waits_in)

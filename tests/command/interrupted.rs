@@ -307,6 +307,8 @@ fn a_pipe_that_was_killed_is_told_of() {
     run.wait_for_stdout(b"through\n");
     let folder = only_entry(&scene.env.state().join("runs"));
     wait_until("it is on record", || folder.join("run.json").exists());
+    // The reader has it first, and nobody goes on in place of a pipe.
+    wait_until("it is in the log", || fs::read(folder.join("log")).is_ok_and(|log| log == b"through\n"));
     let json: Value = serde_json::from_slice(&fs::read(folder.join("run.json")).unwrap()).unwrap();
     let pid = i32::try_from(json["underway"]["owner"]["front"]["pid"].as_i64().unwrap()).unwrap();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
