@@ -189,7 +189,7 @@ impl Again<'_> {
         let Phase::Ended(facts) = RunRecord::from_json(&json).ok()?.phase else { return None };
         let (hear, tell) = fds::pipe().ok()?;
         let mut job = |facts: &_, teller: &mut _| make_and_send(self.context, facts, teller);
-        fork_mailer(&mut job, &facts, &tell).ok()?;
+        fork_mailer(&mut job, &facts, &tell, &[]).ok()?;
         Some(Link::new(hear))
     }
 }

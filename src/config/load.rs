@@ -15,6 +15,7 @@ use secrecy::zeroize::Zeroizing;
 use super::file::{self, FileConfig};
 use super::merge::{self, Provenance};
 use super::{Account, Diagnostic, Loaded, Overrides, SecretSource, Severity};
+use crate::sys::fs::barred;
 
 /// `notify.example.toml`: documents every key, and is what a user starts from.
 pub const TEMPLATE: &str = include_str!("../../notify.example.toml");
@@ -202,10 +203,19 @@ fn open_failed(path: &Path, origin: Origin, error: &io::Error) -> Finding {
             let hint = format!("correct the path that {who} gives, or create the file");
             finding(path, "doesn't exist", hint)
         }
-        ErrorKind::PermissionDenied => {
-            let hint = format!("make it yours and readable: chmod 600 {}", for_shell(path));
-            finding(path, "can't be read: permission denied", hint)
-        }
+        ErrorKind::PermissionDenied => match barred(path) {
+            Some(folder) => {
+                let shown = for_shell(folder);
+                let hint = format!(
+                    "is HOME another user's (sudo keeps it)? Set it to your own. If {shown} is yours: chmod u+x {shown}"
+                );
+                finding(path, format!("can't be read: {} may not be entered", folder.display()), hint)
+            }
+            None => {
+                let hint = format!("make it yours and readable: chmod 600 {}", for_shell(path));
+                finding(path, "can't be read: permission denied", hint)
+            }
+        },
         _ => finding(path, format!("can't be opened: {error}"), format!("correct the path that {who} gives")),
     }
 }

@@ -294,3 +294,27 @@ fn the_template_names_every_provider() {
         assert!(words.contains(&preset.name), "the template lacks {}", preset.name);
     }
 }
+
+/// Catches: a HOME that may not be entered, and advice to change the mode of a file that isn't there.
+#[test]
+fn a_shut_folder_is_not_taken_for_a_file_with_the_wrong_mode() {
+    let dir = tempfile::tempdir().unwrap();
+    let shut = dir.path().join("home");
+    let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    fs::create_dir(&shut).unwrap();
+    chmod(dir.path(), 0o755);
+    chmod(&shut, 0);
+    let found = std::thread::scope(|scope| {
+        let look = || {
+            if nix::unistd::geteuid().is_root() {
+                // Of this thread only: root may enter everywhere.
+                nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+            }
+            read_file(&shut.join("notify.toml"), Origin::Folder).err().unwrap()
+        };
+        scope.spawn(look).join().unwrap()
+    });
+    chmod(&shut, 0o700);
+    assert!(found.message.contains("home may not be entered"), "{}", found.message);
+    assert!(found.hint.as_ref().unwrap().contains("HOME") && !found.hint.unwrap().contains("600"));
+}

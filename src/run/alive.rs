@@ -180,7 +180,8 @@ impl Heartbeat {
     }
 }
 
-fn noted(pid: Pid) -> Option<Process> {
+/// What tells a process from one that gets its number later.
+pub fn noted(pid: Pid) -> Option<Process> {
     let number = u32::try_from(pid.as_raw()).ok()?;
     Some(Process { pid: pid.as_raw(), started: machine::started(number)? })
 }

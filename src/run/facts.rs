@@ -162,8 +162,36 @@ pub struct LogPart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut: Option<Range<u64>>,
     /// The end of what the disk didn't take.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "bytes_json")]
     pub kept: Vec<u8>,
+}
+
+/// Bytes in JSON as a text of the characters U+0000 to U+00FF: as short as they are, mostly. As numbers, one
+/// to a line, they would take fourteen times the room, on a disk that has none.
+mod bytes_json {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Found {
+        Text(String),
+        /// As it was once.
+        Numbers(Vec<u8>),
+    }
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&bytes.iter().map(|byte| char::from(*byte)).collect::<String>())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        match Found::deserialize(from)? {
+            Found::Numbers(bytes) => Ok(bytes),
+            Found::Text(text) => text
+                .chars()
+                .map(|c| u8::try_from(c).map_err(|_| serde::de::Error::custom("a character above U+00FF")))
+                .collect(),
+        }
+    }
 }
 
 impl LogPart {
@@ -213,4 +241,33 @@ pub struct RunFacts {
     #[serde(default)]
     pub out_of_memory: Option<OutOfMemory>,
     pub log: Vec<LogPart>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a record that the disk has no room for, because what the disk had no room for is in it; bytes
+    /// that come back as others; an older record that doesn't load.
+    #[test]
+    fn what_is_kept_takes_no_more_room_than_it_must() {
+        let part = |kept: &[u8]| LogPart {
+            path: "/run/log".into(),
+            holds: Holds::Both,
+            start: 0,
+            end: 0,
+            spooled: true,
+            trouble: None,
+            cut: None,
+            kept: kept.to_vec(),
+        };
+        let text = part("epoch 1: loss 0.5\n".repeat(1000).as_bytes());
+        assert!(serde_json::to_vec_pretty(&text).unwrap().len() < text.kept.len() * 5 / 4);
+        let all = part(&(0..=255).collect::<Vec<u8>>());
+        let json = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<LogPart>(&json).unwrap(), all);
+        let mut older: serde_json::Value = serde_json::from_str(&json).unwrap();
+        older["kept"] = serde_json::json!([0, 10, 255]);
+        assert_eq!(serde_json::from_value::<LogPart>(older).unwrap().kept, [0, 10, 255]);
+    }
 }

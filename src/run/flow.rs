@@ -71,6 +71,8 @@ pub struct Flow {
     origin: Origin,
     held: Pipe,
     copy: Pipe,
+    /// The `copy` of a process that hangs in a call to the disk, and the bytes that it was to record.
+    locked: Option<(Pipe, u64)>,
     counts: &'static Transit,
 }
 
@@ -95,7 +97,7 @@ impl Flow {
             Some(_) => Way::Buffered,
         };
         counts.way.store(way as u32, Release);
-        Ok(Self { origin: channel.origin, held: Pipe::new()?, copy: Pipe::new()?, counts })
+        Ok(Self { origin: channel.origin, held: Pipe::new()?, copy: Pipe::new()?, locked: None, counts })
     }
 
     pub fn fds(&self) -> impl Iterator<Item = RawFd> {
@@ -109,11 +111,6 @@ impl Flow {
             2 => Way::Buffered,
             _ => Way::Plain,
         }
-    }
-
-    /// Bytes that the command has written, as far as we know.
-    pub fn taken(&self) -> u64 {
-        get(&self.counts.taken)
     }
 
     /// Is there something that its reader hasn't got?
@@ -395,7 +392,8 @@ impl Flow {
         let was = |step: Step| last == step as u32;
         if log == Log::Stuck && was(Step::Record) {
             // Its pipe is locked until the disk answers: nobody may even look at it.
-            std::mem::forget(std::mem::replace(&mut self.copy, Pipe::new()?));
+            let waiting = less(&c.copied, get(&c.recorded));
+            self.locked = Some((std::mem::replace(&mut self.copy, Pipe::new()?), waiting));
             c.recorded.store(get(&c.copied), Release);
             c.step.store(Step::Rest as u32, Release);
         }
@@ -420,6 +418,11 @@ impl Flow {
             Way::Plain => {}
         }
         Ok(())
+    }
+
+    /// What a process that hangs was to record, in a pipe that nobody may touch until its call has ended.
+    pub fn in_flight(&self) -> Option<(Origin, &Pipe, u64)> {
+        self.locked.as_ref().map(|(pipe, count)| (self.origin, pipe, *count))
     }
 
     /// Records what lies between.

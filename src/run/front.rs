@@ -27,11 +27,11 @@ use crate::config::Overrides;
 use crate::error::{Error, Kind, Result};
 use crate::spool::room::Limits;
 use crate::spool::writer::SpoolWriter;
-use crate::sys::clock::Mark;
+use crate::sys::clock::{self, Mark};
 use crate::sys::process::{self, ExecImage, Fork};
 use crate::sys::shared::SharedBoard;
 use crate::sys::signals::{self, SignalState};
-use crate::sys::{best_effort, fds};
+use crate::sys::{beside, best_effort, fds};
 
 /// What a run needs to know beforehand.
 pub struct Request<'a> {
@@ -177,11 +177,13 @@ fn watch(
         }
         forwarder.tick(run.board.board());
         forwarder.turn(&fds[2..]);
+        look_for_an_unseen_end(run);
         let waiting_since = run.board.board().spool.waiting_since.load(Ordering::Acquire);
         if patience.is_over(waiting_since, run.clock.elapsed()) && process::hangs(supervisor) {
             // It never returns to its own code, so we go on without waiting for its end, which may
             // take as long as the disk does.
             best_effort(signals::send_signal(supervisor, libc::SIGKILL));
+            beside::release(&run.board.board().let_go);
             run.dying = Some(supervisor);
             return take_over(run, forwarder, Log::Stuck);
         }
@@ -295,6 +297,21 @@ impl Patience {
     }
 }
 
+/// While the supervisor waits for the disk nobody else sees when the command ends.
+fn look_for_an_unseen_end(run: &Run<'_>) {
+    let since = run.board.board().spool.waiting_since.load(Ordering::Acquire);
+    if since == 0 || run.clock.elapsed() <= Duration::from_millis(since) + BRIEF {
+        return;
+    }
+    let board = run.board.board();
+    let command = Pid::from_raw(board.command.load(Ordering::Acquire));
+    if board.end.get().is_some() || process::zombie_status(command).is_some() {
+        board.end_time.note(run.clock.elapsed(), clock::now());
+    }
+}
+
+/// No wait worth a look at the command.
+const BRIEF: Duration = Duration::from_millis(100);
 /// How often the front looks whether the supervisor hangs.
 const LOOK: Duration = Duration::from_millis(500);
 

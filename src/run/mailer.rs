@@ -60,28 +60,21 @@ impl Teller {
     }
 }
 
-/// Forks the mailer. Returns in the parent only.
+/// Forks the mailer, which keeps no descriptor but the pipe and what the job needs `also`. Returns in the
+/// parent only.
 ///
 /// # Errors
 /// When fork fails (the user's limit of processes): nothing was done.
-pub fn fork_mailer(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) -> io::Result<()> {
-    fork_with(&[], job, facts, pipe)
-}
-
-/// The same for a mailer that holds on to descriptors of ours.
-///
-/// # Errors
-/// As above.
-pub fn fork_with(also: &[RawFd], job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) -> io::Result<()> {
+pub fn fork_mailer(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd, also: &[RawFd]) -> io::Result<()> {
     if let process::Fork::Parent(_) = process::fork()? {
         return Ok(());
     }
-    work(also, job, facts, pipe);
+    work(job, facts, pipe, also);
     process::leave(0)
 }
 
 /// The mailer's work in this process: away from the caller's session and descriptors first.
-pub fn work(also: &[RawFd], job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd) {
+pub fn work(job: &mut Job<'_>, facts: &RunFacts, pipe: &OwnedFd, also: &[RawFd]) {
     fds::detach_standard(&[0, 1, 2]);
     fds::close_all_but(&[also, &[pipe.as_raw_fd()]].concat());
     step_aside();

@@ -15,6 +15,8 @@
 //! * **S** is the parent of C. It makes C's process in F's session and leaves that before C becomes the
 //!   command, so C stays in the shell's job, with the real controlling terminal, and S outlives
 //!   whatever ends that job, by C's own hand too.
+//!   Beside it sits a process that closes the caller's pipes in its place when it hangs
+//!   (`sys::beside`).
 //! * **C** is the command: descriptors, signals, environment as the caller left them, but for a
 //!   pipe or a pseudo-terminal on standard output and error.
 //! * **M** makes and sends the mail: own session, none of the caller's descriptors. Runtime,
@@ -36,6 +38,7 @@ pub mod flow;
 pub mod forward;
 pub mod front;
 pub mod full;
+pub mod hung;
 pub mod interrupted;
 pub mod life;
 pub mod link;

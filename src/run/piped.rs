@@ -102,7 +102,7 @@ pub fn run(request: &Request<'_>, job: &mut Job<'_>) -> Result<Passed> {
 
 fn start_mailer(job: &mut Job<'_>, facts: &RunFacts) -> Result<Link> {
     let (hear, tell) = fds::pipe().map_err(|e| Error::new(Kind::Setup, "can't open a pipe").because(e))?;
-    if fork_mailer(job, facts, &tell).is_err() {
+    if fork_mailer(job, facts, &tell, &[]).is_err() {
         // No process to spare: the mail is made here, its words heard after it.
         let mut teller = Teller::new(tell);
         job(facts, &mut teller);

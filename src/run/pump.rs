@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
-use super::facts::{Holds, LogPart, PartTrouble};
+use super::facts::{Holds, LogPart};
 use super::flow::{Flow, Log};
 use super::wiring::Channel;
 use crate::spool::writer::SpoolWriter;
@@ -20,8 +20,6 @@ pub struct Pump {
     pub channels: Vec<Channel>,
     flows: Vec<Flow>,
     pub spool: Option<SpoolWriter>,
-    /// Bytes in the log when its disk hung.
-    stuck_at: u64,
     pace: Pace,
 }
 
@@ -34,7 +32,7 @@ impl Pump {
         board: &'static Board,
     ) -> io::Result<Self> {
         let flows = channels.iter().zip(&board.streams).map(|(channel, counts)| Flow::new(channel, counts));
-        Ok(Self { flows: flows.collect::<io::Result<_>>()?, channels, spool, stuck_at: 0, pace: Pace::new() })
+        Ok(Self { flows: flows.collect::<io::Result<_>>()?, channels, spool, pace: Pace::new() })
     }
 
     /// Its descriptors, for a process that closes all others.
@@ -46,6 +44,11 @@ impl Pump {
         }
         fds.extend(self.spool.iter().flat_map(SpoolWriter::fds));
         fds
+    }
+
+    /// The descriptors that the caller's readers wait for the end of.
+    pub fn sinks(&self) -> Vec<i32> {
+        self.channels.iter().filter_map(|channel| channel.sink.as_ref()).map(Sink::as_raw).collect()
     }
 
     /// What poll(2) should wait for: two entries per channel, -1 where there is nothing to wait for.
@@ -96,16 +99,17 @@ impl Pump {
     /// # Errors
     /// When what lies between can't be found out.
     pub fn take_over(&mut self, log: Log) -> io::Result<()> {
-        if log == Log::Stuck
-            && let Some(spool) = self.spool.take()
-        {
-            self.stuck_at = spool.on_disk();
-        }
         for flow in &mut self.flows {
             flow.settle(log)?;
         }
         if let Some(spool) = &mut self.spool {
-            spool.resume();
+            match log {
+                Log::Answers => spool.resume(),
+                Log::Stuck => {
+                    let in_flight = self.flows.iter().filter_map(Flow::in_flight);
+                    spool.leave_disk_alone(in_flight.map(|(_, _, count)| count).sum());
+                }
+            }
         }
         self.flows.iter().for_each(|flow| flow.catch_up(&mut self.spool));
         Ok(())
@@ -130,6 +134,19 @@ impl Pump {
         }
     }
 
+    /// Puts on the disk what the log lacks, once the process that hung has ended.
+    pub fn ask_disk_again(&mut self) {
+        let in_flight: Vec<_> = self.flows.iter().filter_map(Flow::in_flight).collect();
+        if let Some(spool) = &mut self.spool {
+            spool.ask_disk_again(&in_flight);
+        }
+    }
+
+    /// The descriptors that takes.
+    pub fn in_flight_fds(&self) -> Vec<i32> {
+        self.flows.iter().filter_map(Flow::in_flight).flat_map(|(_, pipe, _)| pipe.fds()).collect()
+    }
+
     /// The log in the run's `folder`, as far as it got there.
     pub fn log_part(&self, folder: &Path, holds: Holds) -> LogPart {
         let part = LogPart {
@@ -144,12 +161,7 @@ impl Pump {
         };
         match &self.spool {
             Some(spool) => spool.describe(part),
-            None => {
-                let taken: u64 = self.flows.iter().map(Flow::taken).sum();
-                let bytes = taken.saturating_sub(self.stuck_at);
-                let trouble = (bytes > 0).then_some(PartTrouble::Gap { bytes, errno: libc::ETIMEDOUT });
-                LogPart { end: self.stuck_at, trouble, ..part }
-            }
+            None => part,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The supervisor: parent of the command, pumps its output, waits for it, and starts the mailer.
 //! Also the front's second life: if the supervisor is killed, the front runs the same code.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use nix::unistd::{Pid, getppid};
 use super::alive::Pulse;
 use super::facts::{End, Holds, LogPart, RunFacts, RunStart, Usage};
 use super::forward::Forwarder;
+use super::hung::Hung;
 use super::link::{self, Mailer, Message};
 use super::mailer::{self, Job, Policy, Teller};
 use super::oom;
@@ -22,6 +23,7 @@ use super::start::{Start, VerdictPipe, start_command};
 use super::wake::wake_front;
 use super::wiring::{OwnFile, Wiring, spool_holds};
 use crate::config::Overrides;
+use crate::sys::beside::Releaser;
 use crate::sys::clock::{self, Mark};
 use crate::sys::fs::{Durability, create, replace};
 use crate::sys::process::{self, Change, ExecImage, Fork};
@@ -45,7 +47,7 @@ const READER_HOLDS_UP: Duration = Duration::from_secs(1);
 /// anything: `wait()` first and then read is fine with a pipe that has room for all.
 const READER_IS_DUE: Duration = Duration::from_millis(100);
 /// How often a command that isn't our child is looked at.
-const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
+pub(super) const LOOK_FOR_THE_END: Duration = Duration::from_millis(100);
 
 /// A run under way: what front and supervisor both hold.
 pub struct Run<'a> {
@@ -87,6 +89,7 @@ pub enum Role<'a> {
 /// supervisor; never returns.
 pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
     let pid = getppid();
+    let mut releaser = None;
     let started = start_command(&mut run, image);
     // Done already where the command is our own child: [`start_command`].
     best_effort(nix::unistd::setsid());
@@ -100,11 +103,17 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
         Ok(Start::Running) => {
             link::tell(front.as_fd(), Message::Started);
             keep_only(&run, &[front.as_raw_fd(), run.pulse.fd()]);
+            let sinks = run.pump.sinks();
+            if !sinks.is_empty() {
+                // Without it a reader of our output may have to wait for a disk that hangs.
+                releaser = Releaser::new(sinks, &run.board.board().let_go).ok();
+            }
             see_through(&mut run, &mut Role::Supervisor { front, pid })
         }
         Ok(Start::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
     };
     let mailing = conclude(&mut run, end, Some(front));
+    drop(releaser);
     let mailer = match mailing {
         Mailing::NotDue => Mailer::Nobody,
         Mailing::Forked => Mailer::Itself,
@@ -114,7 +123,7 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
     if let Mailing::Here(facts) = mailing
         && let Some(words) = run.words.take()
     {
-        mailer::work(&[], run.job, &facts, &words);
+        mailer::work(run.job, &facts, &words, &[]);
     }
     process::leave(0)
 }
@@ -145,6 +154,9 @@ pub fn see_through(run: &mut Run<'_>, role: &mut Role<'_>) -> (End, Option<Usage
             end = check_command(run, command, role);
         }
         let elapsed = run.clock.elapsed();
+        if end.is_some() {
+            run.board.board().end_time.note(elapsed, clock::now());
+        }
         if let Some(((at, durability), later)) = records.split_first()
             && end.is_none()
             && elapsed >= *at
@@ -315,13 +327,12 @@ fn record(run: &Run<'_>, durability: Durability) {
     }
 }
 
-/// For what may wait for a disk that hangs: in a process that holds nothing that a reader could wait for,
-/// only `lock`. Without a process to spare it isn't done: no mail is due then, only `runs list` lacks the
-/// end.
-fn in_a_process_of_its_own(lock: RawFd, work: impl FnOnce()) {
+/// For what may wait for a disk that hangs: in a process that holds nothing that a reader could wait for.
+/// Without a process to spare it isn't done: no mail is due then, only `runs list` lacks the end.
+fn in_a_process_of_its_own(also: &[i32], work: impl FnOnce()) {
     if let Ok(Fork::Child) = process::fork() {
         fds::detach_standard(&[0, 1, 2]);
-        fds::close_all_but(&[lock]);
+        fds::close_all_but(also);
         work();
         process::leave(0)
     }
@@ -340,59 +351,73 @@ pub enum Mailing {
 pub fn conclude(run: &mut Run<'_>, (end, usage): (End, Option<Usage>), front: Option<&OwnedFd>) -> Mailing {
     run.pump.record_ahead();
     run.pump.finish();
+    let seen = run.board.board().end_time.get();
+    let (duration, ended) = seen.unwrap_or_else(|| (run.clock.elapsed(), clock::now()));
     let facts = RunFacts {
         start: run.start.clone(),
-        ended: clock::now(),
-        duration: run.clock.elapsed(),
+        ended,
+        duration,
         end,
         usage,
         out_of_memory: run.memory.end(),
         log: log_parts(run),
     };
     let due = run.policy.wants(end, facts.duration);
-    let record = RunRecord::ended(&facts, &run.overrides, due).to_json();
-    let (path, pulse) = (run.folder.as_ref().map(|folder| folder.join(FILE)), &run.pulse);
-    let keep = || {
-        // A full disk is told by the mailer, which has the facts in memory.
-        let recorded = path.as_ref().map(|path| replace(path, &record, Durability::Atomic));
-        if recorded.is_some_and(|recorded| recorded.is_ok()) && !due {
-            pulse.end();
-        }
-    };
-    let hangs = run.dying.is_some();
-    if !hangs {
-        // If the front finds us waiting here, it goes on without us.
-        let note = &run.board.board().spool;
-        note.wait_from(run.clock.elapsed());
-        keep();
-        note.answered();
-    } else if !due {
-        in_a_process_of_its_own(pulse.fd(), keep);
-    }
     let mut mailing = Mailing::NotDue;
-    if due && let Some(words) = &run.words {
-        // A disk that hangs is waited for by the mailer, never by the front.
-        let mut job = |facts: &RunFacts, teller: &mut Teller| {
-            if hangs {
-                keep();
-                fds::close(pulse.fd());
-            }
-            (run.job)(facts, teller);
-        };
-        // Until the end is on record the run must not look as if it had been cut off.
-        let lock = if hangs { vec![pulse.fd()] } else { Vec::new() };
+    let hung = run.dying.map(Hung::new);
+    // The lock too: until the end is on record the run mustn't be found dead, which its processes are as
+    // soon as the disk answers.
+    let needs: Vec<i32> = run.pump.in_flight_fds().into_iter().chain([run.pulse.fd()]).collect();
+    match &hung {
+        None => {
+            // If the front finds us waiting here, it goes on without us.
+            let note = &run.board.board().spool;
+            note.wait_from(run.clock.elapsed());
+            keep(run, &facts, due);
+            note.answered();
+        }
+        Some(hung) if !due => in_a_process_of_its_own(&needs, || {
+            hung.wait_and_keep(run, &facts, due);
+        }),
+        Some(_) => {}
+    }
+    if due && let Some(words) = run.words.take() {
         // Noted before the fork: whoever takes our place forks no second one. If this one never
         // came to be, its words end without a `Done`, and the front makes the notice itself.
         let claimed = run.board.board().mailing.swap(true, Ordering::AcqRel);
-        mailing = match if claimed { Ok(()) } else { mailer::fork_with(&lock, &mut job, &facts, words) } {
+        // A disk that hangs is waited for by the mailer, never by the front.
+        let mut job = |facts: &RunFacts, teller: &mut Teller| match &hung {
+            None => (run.job)(facts, teller),
+            Some(hung) => {
+                let facts = hung.wait_and_keep(run, facts, due);
+                (run.job)(&facts, teller);
+            }
+        };
+        let forked = if claimed {
+            Ok(())
+        } else {
+            mailer::fork_mailer(&mut job, &facts, &words, if hung.is_some() { &needs } else { &[] })
+        };
+        mailing = match forked {
             Ok(()) => Mailing::Forked,
             Err(_) => Mailing::Here(Box::new(facts)),
         };
+        run.words = Some(words);
     }
     if !run.pump.finished() {
         hold_on(run, front);
     }
     mailing
+}
+
+/// Puts the end on record.
+pub(super) fn keep(run: &Run<'_>, facts: &RunFacts, due: bool) {
+    let Some(folder) = &run.folder else { return };
+    let record = RunRecord::ended(facts, &run.overrides, due).to_json();
+    // A full disk is told by the mailer, which has the facts in memory.
+    if replace(&folder.join(FILE), &record, Durability::Atomic).is_ok() && !due {
+        run.pulse.end();
+    }
 }
 
 /// A grandchild still has the output: a process of its own passes on what it writes, so that the
@@ -430,7 +455,7 @@ fn log_sources(run: &Run<'_>) -> Vec<LogSource> {
     sources
 }
 
-fn log_parts(run: &Run<'_>) -> Vec<LogPart> {
+pub(super) fn log_parts(run: &Run<'_>) -> Vec<LogPart> {
     let mut parts: Vec<LogPart> = run.wiring.own_files.iter().map(OwnFile::part).collect();
     if let (Some(holds), Some(folder)) = (spool_holds(&run.pump.channels), &run.folder) {
         parts.push(run.pump.log_part(folder, holds));

@@ -266,8 +266,12 @@ impl OwnFile {
     /// The part of the log that it is, once the command has ended.
     pub fn part(&self) -> LogPart {
         let end = self.reader.metadata().map_or(self.start, |meta| meta.size());
-        let same = open_regular(&self.path).is_ok_and(|named| fds::same_file(&named, &self.reader));
-        let trouble = if !same {
+        // Renamed meanwhile (logrotate): the command still writes to it, under its new name.
+        let renamed = fds::path_of(self.reader.as_fd()).ok();
+        let is_it =
+            |path: &PathBuf| open_regular(path).is_ok_and(|named| fds::same_file(&named, &self.reader));
+        let path = [Some(self.path.clone()), renamed].into_iter().flatten().find(is_it);
+        let trouble = if path.is_none() {
             Some(PartTrouble::Replaced)
         } else if end < self.start {
             Some(PartTrouble::Truncated)
@@ -276,7 +280,7 @@ impl OwnFile {
         };
         let start = if end < self.start { 0 } else { self.start };
         LogPart {
-            path: self.path.clone(),
+            path: path.unwrap_or_else(|| self.path.clone()),
             holds: self.holds,
             start,
             end,

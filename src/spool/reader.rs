@@ -21,10 +21,13 @@ const LINE: usize = 64 * 1024;
 /// # Errors
 /// When the log can't be read; a missing or damaged index only costs the marks of the streams.
 pub fn tail(part: &LogPart, lines: usize) -> io::Result<RawTail> {
-    let file = open_regular(&part.path)?;
     let begin = part.cut.as_ref().map_or(part.start, |cut| cut.end);
     let from = begin.max(part.end.saturating_sub(WINDOW));
-    let bytes = read_range(&file, from, part.end)?;
+    let bytes = match open_regular(&part.path).and_then(|file| read_range(&file, from, part.end)) {
+        // The disk had no room for the file, or can't read it any more.
+        Err(_) if !part.kept.is_empty() => Vec::new(),
+        read => read?,
+    };
     let marks = if part.spooled && part.holds != Holds::Stderr {
         marks_from(&part.path.with_file_name("index"), from).unwrap_or_default()
     } else {
@@ -232,6 +235,16 @@ mod tests {
         std::fs::write(dir.path().join("log"), b"a\nb\n").unwrap();
         let tail = tail(&part(dir.path(), 100), 5).unwrap();
         assert_eq!(tail.lines.len(), 2);
+    }
+
+    /// Catches a mail without the last lines, of all those that a full disk would need most: there was not
+    /// even room for the log's name.
+    #[test]
+    fn what_is_kept_is_told_without_a_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let part = LogPart { kept: b"one\nlast\n".to_vec(), ..part(dir.path(), 0) };
+        let lines: Vec<_> = tail(&part, 1).unwrap().lines.into_iter().map(|line| line.bytes).collect();
+        assert_eq!(lines, [b"last".to_vec()]);
     }
 
     /// Catches an excerpt without the end of the output, which the disk didn't take, and one that

@@ -41,10 +41,19 @@ pub struct SpoolWriter {
     index_len: u64,
     last: Option<(Origin, Duration)>,
     refused_at: Option<Duration>,
+    disk: Disk,
     room: Room,
     /// splice(2) doesn't work with this file system.
     copies: bool,
     note: &'static SpoolNote,
+}
+
+/// May the disk be asked?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    Asked,
+    /// The process before us still waits for its answer: all is kept in memory, as far as there is room.
+    LeftAlone,
 }
 
 #[derive(Debug)]
@@ -85,6 +94,7 @@ impl SpoolWriter {
             index_len: HEADER.len() as u64,
             last: None,
             refused_at: None,
+            disk: Disk::Asked,
             room: Room::new(limits),
             copies: false,
             note,
@@ -125,10 +135,46 @@ impl SpoolWriter {
         let whole = self.size(|files| &files.index) / RECORD as u64 * RECORD as u64;
         self.index_len = whole.max(HEADER.len() as u64);
         self.last = None;
-        self.refused_at = (self.note.kept.load(Acquire) > 0).then_some(Duration::ZERO);
+        self.refused_at = (!self.kept().is_empty()).then_some(Duration::ZERO);
         if let Some(cut) = self.cut() {
             self.room.resume(cut);
         }
+    }
+
+    /// Goes on where a process with the same files was killed that hangs in a call to the disk:
+    /// without asking that for anything. The log lacks `in_flight` bytes that can't be had now.
+    pub fn leave_disk_alone(&mut self, in_flight: u64) {
+        self.disk = Disk::LeftAlone;
+        self.len = self.note.len.load(Acquire);
+        self.note.missing.fetch_add(in_flight, Release);
+        if self.note.errno.load(Acquire) == 0 {
+            self.note.errno.store(libc::ETIMEDOUT, Release);
+        }
+    }
+
+    /// That call has ended. Puts on the disk what the log lacks: of the bytes that were `in_flight` those
+    /// that still lie in their pipe, then what was kept.
+    pub fn ask_disk_again(&mut self, in_flight: &[(Origin, &Pipe, u64)]) {
+        self.disk = Disk::Asked;
+        self.resume();
+        // Before what came later.
+        self.refused_at = None;
+        let now = self.start.elapsed();
+        for (origin, pipe, count) in in_flight {
+            let mut rest = pipe.filled().unwrap_or(0).min(*count);
+            self.note.missing.fetch_sub(count - rest, Release);
+            let written = self.open().and_then(|()| self.stamp(*origin, now)).and_then(|()| {
+                let before = rest;
+                let moved = self.move_all(pipe, &mut rest);
+                self.note.missing.fetch_sub(before - rest, Release);
+                moved
+            });
+            if written.is_err() {
+                return;
+            }
+        }
+        self.refused_at = Some(Duration::ZERO);
+        self.finish();
     }
 
     /// Takes the end of a stream's bytes; never fails and never blocks longer than the disk does.
@@ -159,7 +205,7 @@ impl SpoolWriter {
 
     /// One try, unless the disk refused a moment ago.
     fn try_disk(&mut self, now: Duration, more: u64, write: impl FnOnce(&mut Self) -> io::Result<()>) {
-        if self.refused_at.is_some_and(|since| now < since + RETRY) {
+        if self.disk == Disk::LeftAlone || self.refused_at.is_some_and(|since| now < since + RETRY) {
             return;
         }
         self.note.wait_from(now);
@@ -196,12 +242,15 @@ impl SpoolWriter {
         if !kept.is_empty() {
             self.mark(Origin::Merged, now)?;
             let mut rest = &kept[..];
-            self.write_all(&mut rest)?;
-            let missing = self.note.missing.fetch_sub(kept.len() as u64, Release) - kept.len() as u64;
-            self.note.kept.store(0, Release);
-            if missing == 0 {
-                self.note.errno.store(0, Release);
-            }
+            let written = self.write_all(&mut rest);
+            // A disk with little room takes a part.
+            let count = (kept.len() - rest.len()) as u64;
+            self.note.settled.store(self.note.kept.load(Acquire) - rest.len() as u64, Release);
+            self.note.missing.fetch_sub(count, Release);
+            written?;
+        }
+        if self.note.missing.load(Acquire) == 0 {
+            self.note.errno.store(0, Release);
         }
         self.refused_at = None;
         Ok(())
@@ -298,18 +347,13 @@ impl SpoolWriter {
     /// The end of what is missing.
     fn kept(&self) -> Vec<u8> {
         let kept = self.note.kept.load(Acquire);
-        let from = kept.saturating_sub(BUFFER as u64);
+        let from = kept.saturating_sub(BUFFER as u64).max(self.note.settled.load(Acquire));
         (from..kept).map(|count| self.note.buffer()[at(count)]).collect()
     }
 
     /// Bytes in the log.
     pub fn len(&self) -> u64 {
         self.len
-    }
-
-    /// Bytes in the log, whoever of us wrote them.
-    pub fn on_disk(&self) -> u64 {
-        self.note.len.load(Acquire)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -177,3 +177,32 @@ fn a_log_that_is_too_large_loses_its_middle() {
     assert_eq!((&kept[..from], &kept[to..]), (&all[..from], &all[to..]));
     assert!(from as u64 == max / 2 && (all.len() - to) as u64 >= max * 3 / 8);
 }
+
+/// Catches a part of what was kept that is in the log twice, because a disk with little room took some
+/// of it and then no more.
+#[test]
+fn a_disk_that_takes_a_part_of_what_was_kept() {
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let dir = tempfile::tempdir().unwrap();
+    let mut spool = writer(dir.path());
+    let disk = refuse(&mut spool);
+    let all: Vec<u8> = (0..5_000u32).flat_map(|n| format!("{n:05}\n").into_bytes()).collect();
+    spool.append(Origin::Stdout, &all);
+    // A file that can't grow beyond a page.
+    let small = memfd_create(c"small", MFdFlags::MFD_ALLOW_SEALING).unwrap();
+    nix::unistd::ftruncate(&small, 4096).unwrap();
+    fcntl(&small, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW)).unwrap();
+    spool.files.as_mut().unwrap().log = File::from(small);
+    spool.finish();
+    assert_eq!(spool.len(), 4096);
+    assert_eq!(spool.kept(), &all[4096..]);
+    let missing = (all.len() - 4096) as u64;
+    assert_eq!(spool.trouble(), Some(PartTrouble::Gap { bytes: missing, errno: libc::ENOSPC }));
+
+    disk.write_all_at(&all[..4096], 0).unwrap();
+    spool.files.as_mut().unwrap().log = disk;
+    spool.finish();
+    assert!(log(dir.path()) == all, "{} bytes", log(dir.path()).len());
+    assert_eq!((spool.trouble(), spool.kept()), (None, Vec::new()));
+}

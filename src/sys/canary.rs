@@ -28,9 +28,9 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 
-use super::best_effort;
 use super::clock::Mark;
 use super::signals::{self, SIGNALS};
+use super::{bare, best_effort};
 
 /// Its frames take less than 1 KiB, and no handler ever runs on them.
 const STACK: usize = 8 * 1024;
@@ -270,56 +270,6 @@ fn empty(cage: &Cage) {
         if let (false, Some(count)) = (ours, cage.counts.get(signal as usize)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-    }
-}
-
-/// System calls that leave errno alone; it belongs to the process whose memory we share.
-#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
-mod bare {
-    pub const KNOWN: bool = true;
-
-    /// # Safety
-    /// That of the system call. The result is its value, or an error number below 0: syscall(2).
-    pub unsafe fn call(number: libc::c_long, args: [usize; 4]) -> isize {
-        let mut result = number as isize;
-        // SAFETY: the kernel's calling convention for x86-64; it changes rcx and r11 only.
-        unsafe {
-            std::arch::asm!("syscall", inlateout("rax") result,
-                in("rdi") args[0], in("rsi") args[1], in("rdx") args[2], in("r10") args[3], in("r8") 0,
-                out("rcx") _, out("r11") _, options(nostack));
-        }
-        result
-    }
-}
-
-/// As above.
-#[cfg(target_arch = "aarch64")]
-mod bare {
-    pub const KNOWN: bool = true;
-
-    /// # Safety
-    /// That of the system call. The result is its value, or an error number below 0: syscall(2).
-    pub unsafe fn call(number: libc::c_long, args: [usize; 4]) -> isize {
-        let mut result = args[0] as isize;
-        // SAFETY: the kernel's calling convention for arm64; it changes x0 only.
-        unsafe {
-            std::arch::asm!("svc 0", inlateout("x0") result,
-                in("x8") number, in("x1") args[1], in("x2") args[2], in("x3") args[3], in("x4") 0,
-                options(nostack));
-        }
-        result
-    }
-}
-
-/// Elsewhere there is no canary.
-#[cfg(not(any(all(target_arch = "x86_64", target_pointer_width = "64"), target_arch = "aarch64")))]
-mod bare {
-    pub const KNOWN: bool = false;
-
-    /// # Safety
-    /// Never called.
-    pub unsafe fn call(_: libc::c_long, _: [usize; 4]) -> isize {
-        -(libc::ENOSYS as isize)
     }
 }
 

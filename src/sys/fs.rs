@@ -77,6 +77,17 @@ pub fn hole(file: &File) -> Option<std::ops::Range<u64>> {
     Some(u64::try_from(from).ok()?..u64::try_from(to).ok()?)
 }
 
+/// The first folder on the way to `path` that this process may not enter.
+pub fn barred(path: &Path) -> Option<&Path> {
+    let mut folders: Vec<&Path> = path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()).collect();
+    folders.reverse();
+    let enter = |folder: &Path| {
+        let (here, may) = (nix::fcntl::AT_FDCWD, nix::unistd::AccessFlags::X_OK);
+        nix::unistd::faccessat(here, folder, may, nix::fcntl::AtFlags::AT_EACCESS)
+    };
+    folders.into_iter().find(|folder| enter(folder) == Err(nix::errno::Errno::EACCES))
+}
+
 /// Opens a regular file for reading, and nothing that could hang or never end (a FIFO, a device).
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
@@ -279,6 +290,29 @@ mod tests {
         if std::os::unix::fs::lchown(at("secret"), Some(65534), Some(65534)).is_ok() {
             assert!(open_ours(&at("secret")).is_err() && open_regular(&at("secret")).is_ok());
         }
+    }
+
+    /// Catches advice to change the mode of a file that nobody can see, since the folder above is shut.
+    #[test]
+    fn the_folder_that_is_in_the_way_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let shut = dir.path().join("home");
+        std::fs::create_dir_all(shut.join(".config")).unwrap();
+        set_mode(dir.path(), 0o755);
+        set_mode(&shut, 0);
+        let seen = std::thread::scope(|scope| {
+            let look = || {
+                if nix::unistd::geteuid().is_root() {
+                    // Of this thread only: root may enter everywhere.
+                    nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+                }
+                let found = |name: &str| barred(&dir.path().join(name)).map(Path::to_owned);
+                (found("home/.config/file"), found("file"))
+            };
+            scope.spawn(look).join().unwrap()
+        });
+        set_mode(&shut, 0o700);
+        assert_eq!(seen, (Some(shut), None));
     }
 
     fn mode(path: &Path) -> u32 {

@@ -1,6 +1,8 @@
 //! Leaves that touch the system: clock, ids, files, places, the host, and the few system calls
 //! that need `unsafe`. Nothing here knows of runs or mails.
 
+mod bare;
+pub mod beside;
 pub mod canary;
 pub mod clock;
 pub mod fds;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::beside::disk_answers;
 use super::fs::{base_dir, check_ours};
 
 const NAME: &str = "notify-done";
@@ -60,7 +61,9 @@ pub struct StateRoot {
 pub fn usable_state_root() -> StateRoot {
     let mut passed_over = None;
     for root in state_roots() {
-        match base_dir(&root) {
+        let why = || std::io::Error::new(std::io::ErrorKind::TimedOut, "its disk doesn't answer");
+        let usable = if disk_answers(&root) { base_dir(&root) } else { Err(why()) };
+        match usable {
             Ok(()) => return StateRoot { root: Some(root), passed_over },
             Err(error) => {
                 passed_over.get_or_insert((root, error));

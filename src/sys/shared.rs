@@ -5,8 +5,10 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::process::Rusage;
 
@@ -56,6 +58,8 @@ pub struct SpoolNote {
     pub cut: [AtomicU64; 2],
     /// Bytes that ever went into the buffer of what is missing; its end is here modulo [`BUFFER`].
     pub kept: AtomicU64,
+    /// The first so many of them need not be kept any more: they are in the log.
+    pub settled: AtomicU64,
     buffer: std::cell::UnsafeCell<[u8; BUFFER]>,
 }
 
@@ -71,6 +75,9 @@ pub struct Board {
     pub end: EndNote,
     /// The kernel's counter of kills for want of memory at the start, plus one; 0: not read yet.
     pub kills_before: AtomicU64,
+    pub end_time: EndTime,
+    /// 1: who hangs in place of the supervisor, which was killed, lets go of the caller's output.
+    pub let_go: AtomicU32,
     /// A mailer has been, or is just being, forked: nobody forks another.
     pub mailing: AtomicBool,
     /// The front stops, or is just about to: whoever wakes it must look until this is over.
@@ -107,6 +114,33 @@ impl EndNote {
             };
             (self.status.load(Ordering::Relaxed), usage)
         })
+    }
+}
+
+/// When the command was first seen to have ended: what is done afterwards may take longer than it did.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct EndTime {
+    /// Microseconds since the start of the run, plus one; 0: it wasn't seen.
+    elapsed: AtomicU64,
+    /// Microseconds since 1970 by the wall clock.
+    wall: AtomicI64,
+}
+
+impl EndTime {
+    /// Notes it, unless it is noted.
+    pub fn note(&self, elapsed: Duration, wall: Timestamp) {
+        if self.elapsed.load(Ordering::Acquire) == 0 {
+            let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX - 1) + 1;
+            self.wall.store(wall.as_microsecond(), Ordering::Relaxed);
+            self.elapsed.store(micros, Ordering::Release);
+        }
+    }
+
+    pub fn get(&self) -> Option<(Duration, Timestamp)> {
+        let micros = self.elapsed.load(Ordering::Acquire).checked_sub(1)?;
+        let wall = Timestamp::from_microsecond(self.wall.load(Ordering::Relaxed)).ok()?;
+        Some((Duration::from_micros(micros), wall))
     }
 }
 

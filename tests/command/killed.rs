@@ -60,9 +60,13 @@ pub fn count(env: &TestEnv, folder: &str) -> usize {
     fs::read_dir(env.state().join("outbox").join(folder)).unwrap().count()
 }
 
+/// But for the process that would close a supervisor's pipes if that hung.
 pub fn children(of: Pid) -> Vec<Pid> {
     let listed = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap();
-    listed.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
+    let is_releaser =
+        |pid: &Pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "nd-releaser\n");
+    let pids = listed.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap()));
+    pids.filter(|pid| !is_releaser(pid)).collect()
 }
 
 /// The oldest: of a front its supervisor (the canary is younger), of a supervisor the command.

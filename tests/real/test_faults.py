@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -74,7 +75,8 @@ class FaultsTest(unittest.TestCase):
 
     def log(self):
         """Log and index of the newest run."""
-        folder = max((self.sandbox.state / "runs").iterdir())
+        state = Path(self.sandbox.env.get("NOTIFY_DONE_STATE", self.sandbox.state))
+        folder = max((state / "runs").iterdir())
         return [(folder / name).read_bytes() if (folder / name).exists() else b"" for name in ("log", "index")]
 
     def test_interrupted_calls_lose_nothing(self):
@@ -169,50 +171,119 @@ class FaultsTest(unittest.TestCase):
         self.assertGreaterEqual(refused[1] - refused[0], 1.9, trace)
 
     def test_a_disk_that_hangs_in_a_call(self):
-        """Statement 88. Catches output, or an end, that waits for the log's disk."""
+        """Statement 88. Catches output, or an end, that waits for the log's disk; and a log that never gets
+        what was kept in memory."""
         _, done, text = self.run_traced("pwrite64:delay_enter=15s:when=3", SLOWLY)
         self.assertEqual(done.stdout, LINES)
-        self.assertRegex(text, "(?i)missing.*timed out")
+        self.assertNotIn("missing", text)
+        self.assertEqual(self.log()[0], LINES)
         seconds = re.search(r"^Duration +([\d.]+)s", text, re.M)
         self.assertLess(float(seconds.group(1)), 12, "the job takes 5 s")
 
     def test_a_disk_that_hangs_for_good(self):
         """Statement 88. The same where not even SIGKILL ends the call, as with a dead NFS server: catches a
-        front that waits for a supervisor that can't end, or writes to that disk itself."""
+        front that waits for a supervisor that can't end, or writes to that disk itself; a log without what
+        was written meanwhile, a mail without its end, and a duration that has our own waiting in it."""
         with frozen_disk(self.sandbox.dir) as disk:
             if disk is None:
                 print("no loop device to be had: a disk that hangs for good was not tried", flush=True)
                 return
             state = disk.folder / "state"
             self.sandbox.env["NOTIFY_DONE_STATE"] = str(state)
-            for job, out in ((SLOWLY, LINES), ("exit 3", b"")):
+            much = b"".join(b"%d\n" % n for n in range(1, 200_001))
+            for job, out in (
+                (SLOWLY, LINES),
+                ("exit 3", b""),
+                ("echo the end; exit 3", b"the end\n"),
+                ("echo a; sleep 4; seq 200000; exit 3", b"a\n" + much),
+            ):
                 with self.subTest(job):
                     self.check_hanging(disk, "echo first; read x; " + job, b"first\n" + out)
+
+    def test_a_disk_that_hangs_before_the_start(self):
+        """Statement 88. Catches a command that waits for the disk on which its log is to be."""
+        with frozen_disk(self.sandbox.dir) as disk:
+            if disk is None:
+                print("no loop device to be had: a disk that hangs before the start was not tried", flush=True)
+                return
+            spare = self.sandbox.dir / "spare"
+            spare.mkdir(mode=0o700)
+            self.sandbox.env |= {"NOTIFY_DONE_STATE": str(disk.folder / "state"), "XDG_RUNTIME_DIR": str(spare)}
+            for title in ("not-yet-made", "in-use"):
+                with self.subTest(title):
+                    self.check_frozen_start(disk, title)
+                    argv = [harness.binary(), "--on", "failure", "--", "true"]
+                    subprocess.run(argv, env=self.sandbox.env, check=True, timeout=30)
+                    self.assertTrue((disk.folder / "state" / "runs").is_dir())
+
+    def check_frozen_start(self, disk, title):
+        disk.freeze()
+        try:
+            began = time.monotonic()
+            # Not `run`, which would wait for ever for what it can't kill.
+            front = subprocess.Popen(
+                [harness.binary(), "--wait", "30s", "--title", title, "--", "sh", "-c", "echo out; exit 3"],
+                env=self.sandbox.env, cwd=self.sandbox.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            out, said = front.communicate(timeout=30)
+            self.assertEqual((front.returncode, out), (3, b"out\n"))
+            self.assertIn(b"doesn't answer", said)
+            (mail,) = self.sink.wait_for(title, 30)
+            text = mail.get_body(("plain",)).get_content()
+            self.assertRegex(text, "exit code 3")
+            self.assertIn(str(self.sandbox.dir / "spare"), text)
+            self.assertLess(time.monotonic() - began, 20)
+        finally:
+            disk.thaw()
+            front.communicate()
 
     def check_hanging(self, disk, job, out):
         self.number += 1
         title = f"run-{self.number}-"
+        began = time.monotonic()
         front = subprocess.Popen(
             [harness.binary(), "--wait", "1s", "--title", title, "--", "sh", "-c", job], env=self.sandbox.env,
             cwd=self.sandbox.home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.assertEqual(front.stdout.readline(), b"first\n")
+        got = []
+        reader = threading.Thread(target=lambda: got.append(front.stdout.read()))
+        reader.start()
         kills.wait_until("the log has it", lambda: any(log.stat().st_size for log in disk.folder.glob("state/runs/*/log")))
         disk.freeze()
+        frozen = time.monotonic() - began
         try:
             front.stdin.write(b"go\n")
             front.stdin.flush()
             self.assertEqual(front.wait(30), 3)
+            # `| cat` must end with it.
+            reader.join(10)
+            ended = not reader.is_alive()
+            said = front.stderr.read() if ended else b""
         finally:
             disk.thaw()
-        got, said = front.communicate(timeout=30)
-        self.assertEqual(b"first\n" + got, out)
+        reader.join()
+        self.assertTrue(ended, "the reader waits for the disk")
+        self.assertTrue(b"first\n" + got[0] == out, len(got[0]))
+        front.stdin.close()
+        front.stderr.close()
+        front.stdout.close()
         self.assertIn(b"still under way", said)
         (mail,) = self.sink.wait_for(title, 30)
         text = mail.get_body(("plain",)).get_content()
         self.assertRegex(text, "exit code 3")
-        if out != b"first\n":
+        log = self.log()[0]
+        if len(out) < 65536:
+            self.assertEqual(log, out)
+            self.assertNotIn("missing", text)
+        else:
+            self.assertTrue(log.startswith(b"first\na\n") and log.endswith(out[-60_000:]), len(log))
             self.assertRegex(text, "(?i)missing.*timed out")
+        self.assertIn(out.split()[-1].decode(), text)
+        if "sleep" not in job:
+            length = re.search(r"^Duration +([\d.]+)(ms|s)", text, re.M)
+            seconds = float(length.group(1)) / (1000 if length.group(2) == "ms" else 1)
+            self.assertLess(seconds, frozen + 1)
         state = self.sandbox.env["NOTIFY_DONE_STATE"]
         kills.wait_until("all have ended", lambda: not list(kills.of_the_same_state(state)))
         for run in (disk.folder / "state" / "runs").iterdir():

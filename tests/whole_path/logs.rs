@@ -187,3 +187,14 @@ fn a_state_folder_of_the_users_is_used_as_it_is_or_not_at_all() {
     scene.received(2);
     assert_eq!((mode(&state), fs::read_dir(state.join("runs")).unwrap().count()), (0o777, 1));
 }
+
+/// Catches a log of the user's that is missing from the mail because logrotate has renamed it.
+#[test]
+fn a_file_that_was_renamed_meanwhile_is_still_the_log() {
+    let scene = Scene::new();
+    let script = "echo before; mv out.log out.log.1; echo someone else > out.log; echo after";
+    scene.env.shell(&format!("$ND -- sh -c '{script}' >out.log 2>&1")).run().assert_code(0);
+    let mail = scene.mail();
+    assert_eq!(mail.attachment("log.txt").bytes(), b"before\nafter\n");
+    assert!(text(&mail).contains("out.log.1"), "{}", text(&mail));
+}
