@@ -1,6 +1,7 @@
 //! The supervisor: parent of the command, pumps its output, waits for it, and starts the mailer.
 //! Also the front's second life: if the supervisor is killed, the front runs the same code.
 
+use std::cell::OnceCell;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -80,6 +81,7 @@ pub enum Role<'a> {
         front: &'a OwnedFd,
         /// The front's process.
         pid: Pid,
+        releaser: &'a OnceCell<Option<Releaser>>,
     },
     /// The supervisor was killed; signals are the front's to pass on meanwhile.
     Front(&'a mut Forwarder),
@@ -89,7 +91,7 @@ pub enum Role<'a> {
 /// supervisor; never returns.
 pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
     let pid = getppid();
-    let mut releaser = None;
+    let releaser = OnceCell::new();
     let started = start_command(&mut run, image);
     // Done already where the command is our own child: [`start_command`].
     best_effort(nix::unistd::setsid());
@@ -103,15 +105,11 @@ pub fn supervise(mut run: Run<'_>, image: &ExecImage, front: &OwnedFd) -> ! {
         Ok(Start::Running) => {
             link::tell(front.as_fd(), Message::Started);
             keep_only(&run, &[front.as_raw_fd(), run.pulse.fd()]);
-            let sinks = run.pump.sinks();
-            if !sinks.is_empty() {
-                // Without it a reader of our output may have to wait for a disk that hangs.
-                releaser = Releaser::new(sinks, &run.board.board().let_go).ok();
-            }
-            see_through(&mut run, &mut Role::Supervisor { front, pid })
+            see_through(&mut run, &mut Role::Supervisor { front, pid, releaser: &releaser })
         }
         Ok(Start::Refused(errno)) => (End::NotStarted { errno: errno as i32 }, None),
     };
+    stand_by(&run, &releaser);
     let mailing = conclude(&mut run, end, Some(front));
     drop(releaser);
     let mailer = match mailing {
@@ -233,7 +231,21 @@ fn take_signals(run: &Run<'_>, role: &mut Role<'_>, own: Option<&SignalFd>) {
     }
 }
 
+/// Before anything is written to the disk: without it, should that hang, a reader of our output would have
+/// to wait for it.
+fn stand_by(run: &Run<'_>, releaser: &OnceCell<Option<Releaser>>) {
+    let sinks = run.pump.sinks();
+    if !sinks.is_empty() {
+        releaser.get_or_init(|| Releaser::new(sinks, &run.board.board().let_go).ok());
+    }
+}
+
 fn turn_all(run: &mut Run<'_>, role: &Role<'_>, ready: &[libc::pollfd]) -> bool {
+    if let Role::Supervisor { releaser, .. } = role
+        && ready.iter().any(|fd| fd.revents & libc::POLLIN != 0)
+    {
+        stand_by(run, releaser);
+    }
     run.pump.turn_all(ready, &mut |channel| {
         if let Role::Supervisor { front, .. } = role {
             link::tell(front.as_fd(), Message::Over { channel });
@@ -264,7 +276,7 @@ fn check_command(run: &Run<'_>, command: Pid, role: &mut Role<'_>) -> Option<(En
                 Role::Front(forwarder) => forwarder.command_stopped(board),
             },
             Ok(Some(Change::Continued)) => match role {
-                Role::Supervisor { front, pid } => {
+                Role::Supervisor { front, pid, .. } => {
                     link::tell(front.as_fd(), Message::Continued);
                     wake_front(board, *pid, || getppid() == *pid);
                 }

@@ -31,25 +31,32 @@ print(run.returncode)
 fn an_inherited_lock_is_the_commands_alone() {
     let script = r#"
 import fcntl
-lock = os.open("lock", os.O_RDWR | os.O_CREAT)
-fcntl.flock(lock, fcntl.LOCK_EX)
-run = subprocess.Popen([ND, "--", "sh", "-c", f"read x; exec {lock}>&-; read x"], stdin=subprocess.PIPE, pass_fds=[lock])
-os.close(lock)
-other = os.open("lock", os.O_RDWR)
 def free():
     try:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     except BlockingIOError:
         return False
-tree(run.pid)
-print("held", not free())
-run.stdin.write(b"\n"); run.stdin.flush()
-until("it is free", free)
-run.communicate(b"\n", timeout=20)
-print(run.returncode)
+# Low, high, and where nearly no low number is free.
+for number, more in (9, []), (600, []), (9, range(10, 250)):
+    lock = os.open("lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    passed = [os.dup2(lock, number, inheritable=True)]
+    os.close(lock)
+    passed += [os.dup2(0, fd, inheritable=True) for fd in more]
+    lets_go = "import os, sys; os.read(0, 1); os.close(int(sys.argv[1])); os.read(0, 1)"
+    run = subprocess.Popen([ND, "--", sys.executable, "-c", lets_go, str(number)], stdin=subprocess.PIPE, pass_fds=passed)
+    for fd in passed: os.close(fd)
+    other = os.open("lock", os.O_RDWR)
+    tree(run.pid)
+    print("held", not free())
+    run.stdin.write(b"\n"); run.stdin.flush()
+    until("it is free", free)
+    run.communicate(b"\n", timeout=20)
+    os.close(other)
+    print(run.returncode)
 "#;
-    assert_told(script, "held True\n0\n");
+    assert_told(script, "held True\n0\nheld True\n0\nheld True\n0\n");
 }
 
 /// Statement 46. Catches a standard input that we keep open: who writes to it would never hear that the
