@@ -173,9 +173,13 @@ impl Releaser {
     }
 }
 
+/// What it is told: to let go of them, or to go.
+const LET_GO: u32 = 1;
+const GO: u32 = 2;
+
 /// Has the other process's [`Releaser`] let go.
 pub fn release(told: &AtomicU32) {
-    told.store(1, Ordering::Release);
+    told.store(LET_GO, Ordering::Release);
     wake(told);
 }
 
@@ -183,7 +187,9 @@ impl Drop for Releaser {
     fn drop(&mut self) {
         // A forked copy of its maker has a copy of the memory, and no releaser.
         if nix::unistd::getpid() == self.keeper {
-            best_effort(signals::send_signal(self.pid, libc::SIGKILL));
+            // Told, since kill(2) may be refused (a sandbox); and not to do what it is there for.
+            best_effort(self.hold.told.compare_exchange(0, GO, Ordering::AcqRel, Ordering::Acquire));
+            wake(self.hold.told);
             if !reap(self.pid) {
                 return;
             }
@@ -211,7 +217,8 @@ extern "C" fn stand_by(hold: *mut libc::c_void) -> libc::c_int {
         let word = hold.told.as_ptr() as usize;
         call(libc::SYS_futex, [word, libc::FUTEX_WAIT as usize, 0, 0]);
     }
-    for fd in &hold.fds {
+    let let_go = hold.told.load(Ordering::Acquire) == LET_GO;
+    for fd in hold.fds.iter().filter(|_| let_go) {
         call(libc::SYS_close, [*fd as usize, 0, 0, 0]);
     }
     0

@@ -69,7 +69,8 @@ pub fn children(of: Pid) -> Vec<Pid> {
     pids.filter(|pid| !is_releaser(pid)).collect()
 }
 
-/// The oldest: of a front its supervisor (the canary is younger), of a supervisor the command.
+/// The oldest: of a front whose command runs its supervisor (the canary is younger), of a supervisor the
+/// command.
 pub fn first_child(of: Pid) -> Pid {
     *children(of).first().unwrap()
 }
@@ -246,7 +247,13 @@ pub const PROCESSES: &str = r#"
 import os, random, subprocess, sys, time
 ND = os.environ["ND"]
 def kids(pid):
-    return [int(kid) for kid in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+    try:
+        return [int(kid) for kid in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+# Of the front's children one has the command; others come and go.
+def parents(pid):
+    return [kid for kid in kids(pid) if kids(kid)]
 def state(pid):
     try:
         return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0]
@@ -259,8 +266,8 @@ def until(what, true):
             sys.exit(f"never: {what}")
         time.sleep(0.001)
 def tree(front):
-    until("the command runs", lambda: kids(front) and kids(kids(front)[0]))
-    supervisor = kids(front)[0]
+    until("the command runs", lambda: parents(front))
+    supervisor = parents(front)[0]
     command = kids(supervisor)[0]
     # Not only forked: until exec has succeeded, the supervisor waits for that.
     until("it is the command", lambda: open(f"/proc/{command}/comm").read() != "notify-done\n")

@@ -122,14 +122,28 @@ class FaultsTest(unittest.TestCase):
         with socket.create_server(("127.0.0.1", 0)) as silent:
             port = silent.getsockname()[1]
             self.sandbox.write_config(harness.account("sink", "10001@qq.com", "code", port, "none", host="127.0.0.1"))
-            argv = ["strace", "-f", "-qq", "-o", self.sandbox.dir / "trace", "-e", "inject=clone:error=EAGAIN:when=2"]
-            argv += [harness.binary(), "--wait", "1s", "--", "sh", "-c", "exit 3"]
+            gate = self.sandbox.dir / "gate"
+            os.mkfifo(gate)
+            argv = [harness.binary(), "--wait", "1s", "--", "sh", "-c", 'read x <"$0"; exit 3', gate]
             run = subprocess.Popen(argv, env=self.sandbox.env, cwd=self.sandbox.home, stderr=subprocess.PIPE)
+            parents = []
+
+            def the_command_runs():
+                parents[:] = [pid for pid in kills.children(run.pid) if kills.children(pid)]
+                return parents
+
+            kills.wait_until("the command runs", the_command_runs)
+            argv = [*sudo(), "strace", "-qq", "-o", self.sandbox.dir / "trace", "-e", "inject=clone:error=EAGAIN"]
+            tracer = subprocess.Popen([*argv, "-p", str(parents[0])])
+            status = Path(f"/proc/{parents[0]}/status")
+            kills.wait_until("strace is there", lambda: "TracerPid:\t0\n" not in status.read_text())
+            gate.write_text("go\n")
             said = run.stderr.readline()
-        # strace ends with the last of us: the supervisor, whose server is gone now.
-        run.communicate(timeout=harness.LIMIT_SECONDS)
+        # The supervisor outlives the front, until the server is gone.
+        self.assertEqual(run.wait(harness.LIMIT_SECONDS), 3)
+        run.stderr.close()
+        tracer.wait(harness.LIMIT_SECONDS)
         self.assertIn(b"still under way", said)
-        self.assertEqual(run.returncode, 3)
 
     def test_where_proc_tells_nothing(self):
         """Statements 28, 30. Catches a front that runs on when its command stops, since it can't look

@@ -6,7 +6,9 @@ They come with Debian's libpython3.11-testsuite. (Python has test_tty from 3.12 
 import json
 import os
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import harness
 import programs
@@ -64,8 +66,7 @@ class PythonTestsTest(programs.ProgramTest):
 
     def how_they_end(self, names, wrapper, place):
         """(status, how each test ended), with pipes, or a terminal of their own, as 1 and 2."""
-        folder = self.place / f"{place}-{names[0]}-{len(wrapper)}"
-        folder.mkdir()
+        folder = Path(tempfile.mkdtemp(prefix=f"{place}-{names[0]}-", dir=self.place))
         noted = folder / "how.json"
         argv = [*wrapper, PYTHON, "-c", RUNNER, str(noted), *names]
         env = {**self.env, "TMPDIR": str(folder)}
@@ -88,12 +89,24 @@ class PythonTestsTest(programs.ProgramTest):
             ends = list(pool.map(lambda way: self.how_they_end(*way), ways))
         return {"pipe": ends[:2], "terminal": ends[2:]}
 
+    def once_more(self, ended, names, wrapper, place):
+        """Some of these tests fail now and then on a busy machine, bare as well. What we break fails
+        each time."""
+        for _ in range(2):
+            if ended[0] == 0:
+                break
+            ended = self.how_they_end(names, wrapper, place)
+        return ended
+
     def test_python(self):
         with ThreadPoolExecutor(len(PARTS)) as pool:
             found = list(pool.map(self.compare, PARTS))
         for names, ends in zip(PARTS, found):
             for place, (bare, wrapped) in ends.items():
                 with self.subTest(f"{' '.join(names)} on a {place}"):
+                    if bare != wrapped:
+                        bare = self.once_more(bare, names, [], place)
+                        wrapped = self.once_more(wrapped, names, programs.WRAPPER, place)
                     self.assertIsInstance(bare[1], dict, bare)
                     self.assertGreater(len(bare[1]), 20)
                     self.assertEqual(bare, wrapped)
