@@ -197,6 +197,8 @@ until, alive = os.pipe()
 if os.fork() == 0:
     os.close(alive)
     while len(open(f"/proc/{front}/task/{front}/children").read().split()) < 2: pass
+    # Not before it has said that it is ready.
+    while "sig" not in open(f"/proc/{os.getppid()}/wchan").read(): pass
     os.kill(front, signal.SIGUSR1)
     os.write(1, b"answered")
     # Who has ended is in no group.

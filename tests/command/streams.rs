@@ -108,7 +108,7 @@ fn what_can_only_be_read_is_the_commands_to_find_out() {
 fn a_fifo_waits_for_its_next_reader() {
     assert_same(
         "mkfifo fifo gate; $W sh -c 'echo one; read x <gate; echo two' >fifo & head -n1 <fifo; \
-         : time to make that mistake; sleep 0.2; cat <fifo & echo go >gate; wait; rm fifo gate",
+         : time to make that mistake; sleep 0.2; exec 3<fifo; echo go >gate; cat <&3; wait; rm fifo gate",
     );
 }
 
