@@ -209,6 +209,8 @@ for leave in "os.setpgid(0, 0)", "os.setsid()":
     taken = Taken([USR1], leave + answer)
     taken.until(b"answered")
     taken.canary()
+    # One that is sent while another waits is the same one.
+    taken.settled()
     for send in os.killpg, os.kill, os.killpg:
         send(taken.front, USR1)
         taken.until(b".")
