@@ -36,9 +36,15 @@ type Life = extern "C" fn(*mut libc::c_void) -> libc::c_int;
 /// Makes a process that runs `life` on `stack`. It is waited for with `__WALL` only.
 ///
 /// # Safety
-/// Stack and argument must live until it has ended; `life` makes bare system calls only, and touches
-/// nothing of ours that isn't atomic or its own.
-unsafe fn start(life: Life, stack: &Stack, flags: libc::c_int, arg: *mut libc::c_void) -> io::Result<Pid> {
+/// Stack, argument and `end`, where there is one, must live until it has ended; `life` makes bare system
+/// calls only, and touches nothing of ours that isn't atomic or its own.
+unsafe fn start(
+    life: Life,
+    stack: &Stack,
+    flags: libc::c_int,
+    arg: *mut libc::c_void,
+    end: Option<&AtomicU32>,
+) -> io::Result<Pid> {
     if !bare::KNOWN {
         return Err(io::ErrorKind::Unsupported.into());
     }
@@ -46,7 +52,10 @@ unsafe fn start(life: Life, stack: &Stack, flags: libc::c_int, arg: *mut libc::c
         // SAFETY: the stack ends at a multiple of 16, as the ABIs want it; the rest is the caller's promise.
         let pid = unsafe {
             let top = stack.0.get().cast::<u8>().add(STACK);
-            libc::clone(life, top.cast(), flags | libc::CLONE_VM, arg)
+            let none = std::ptr::null_mut::<libc::c_void>();
+            let (flag, end) =
+                end.map_or((0, std::ptr::null_mut()), |end| (libc::CLONE_CHILD_CLEARTID, end.as_ptr()));
+            libc::clone(life, top.cast(), flags | flag | libc::CLONE_VM, arg, none, none, end)
         };
         if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
     })
@@ -66,7 +75,9 @@ struct Question {
     stack: Stack,
     /// Folders, nearest first, and a name in each that isn't taken.
     places: Vec<(CString, CString)>,
-    answered: AtomicU32,
+    /// The kernel makes it 0, and wakes us, when the process ends: answered, or killed
+    /// (CLONE_CHILD_CLEARTID of clone(2)).
+    open: AtomicU32,
 }
 
 /// Does the disk on which `folder` lies, or is to be made, take a change? Asked by removing a file that
@@ -80,20 +91,20 @@ pub fn disk_answers(folder: &Path) -> bool {
         Some((c(folder)?, c(&folder.join(&name))?))
     };
     let places = folder.ancestors().filter_map(place).collect();
-    let question = Box::new(Question { stack: Stack::new(), places, answered: AtomicU32::new(0) });
+    let question = Box::new(Question { stack: Stack::new(), places, open: AtomicU32::new(1) });
     let question: &'static Question = Box::leak(question);
     let arg = std::ptr::from_ref(question).cast_mut().cast();
     // SAFETY: leaked until the process is reaped. It has descriptors of its own.
-    let Ok(pid) = (unsafe { start(ask, &question.stack, 0, arg) }) else { return true };
+    let Ok(pid) = (unsafe { start(ask, &question.stack, 0, arg, Some(&question.open)) }) else { return true };
     let since = Mark::now();
-    while question.answered.load(Ordering::Acquire) == 0 {
+    while question.open.load(Ordering::Acquire) != 0 {
         let left = PATIENCE.saturating_sub(since.elapsed());
         if left.is_zero() {
             // It never returns from that call to anything of ours.
             best_effort(signals::send_signal(pid, libc::SIGKILL));
             return false;
         }
-        wait(&question.answered, left);
+        wait(&question.open, left);
     }
     if reap(pid) {
         // SAFETY: leaked above; nobody uses it any more.
@@ -123,8 +134,6 @@ extern "C" fn ask(question: *mut libc::c_void) -> libc::c_int {
             break;
         }
     }
-    question.answered.store(1, Ordering::Release);
-    wake(&question.answered);
     0
 }
 
@@ -162,7 +171,7 @@ impl Releaser {
         let arg = std::ptr::from_ref(hold).cast_mut().cast();
         let flags = libc::CLONE_FILES | libc::CLONE_FS;
         // SAFETY: leaked until the process is reaped.
-        match unsafe { start(stand_by, &hold.stack, flags, arg) } {
+        match unsafe { start(stand_by, &hold.stack, flags, arg, None) } {
             Ok(pid) => Ok(Self { pid, keeper, hold }),
             Err(e) => {
                 // SAFETY: leaked above, and no process came to use it.
@@ -230,13 +239,13 @@ fn wake(word: &AtomicU32) {
     unsafe { bare::call(libc::SYS_futex, [word.as_ptr() as usize, libc::FUTEX_WAKE as usize, 1, 0]) };
 }
 
-/// FUTEX_WAIT while the word is 0; may return early.
+/// FUTEX_WAIT while the word is 1; may return early.
 fn wait(word: &AtomicU32, at_most: Duration) {
     // SAFETY: a timespec is plain numbers.
     let mut time: libc::timespec = unsafe { std::mem::zeroed() };
     time.tv_nsec = at_most.subsec_nanos().into();
     time.tv_sec = libc::time_t::try_from(at_most.as_secs()).unwrap_or(0);
-    let args = [word.as_ptr() as usize, libc::FUTEX_WAIT as usize, 0, &raw const time as usize];
+    let args = [word.as_ptr() as usize, libc::FUTEX_WAIT as usize, 1, &raw const time as usize];
     // SAFETY: word and time are live; the call doesn't write to them.
     unsafe { bare::call(libc::SYS_futex, args) };
 }

@@ -8,6 +8,7 @@ from a seed, which is printed: the same seed makes the same choices, not the sam
 
 import email
 import email.policy
+import json
 import os
 import random
 import re
@@ -151,7 +152,9 @@ def strike(target, front, rng):
         return mailer
     elif target == "mailer":
         # In a session of its own and no child of the front's: found by what it has in its environment.
-        found = set(of_the_same_state(front.state)) - {pid} - set(children(pid))
+        # The command is the oldest child of its parent, and like one of ours until it is executed.
+        commands = {pid for kid in children(pid) for pid in children(kid)[:1]}
+        found = set(of_the_same_state(front.state)) - {pid} - set(children(pid)) - commands
         if found:
             kill(rng.choice(sorted(found)))
         return bool(found)
@@ -175,6 +178,20 @@ def of_the_same_state(state):
                 yield int(folder.name)
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             pass
+
+
+def owners(state):
+    """Front and supervisor of the run that is on record there, if they live: without their memory they
+    show no environment, and have their locks still."""
+    for record in (state / "runs").glob("*/run.json"):
+        underway = json.loads(record.read_bytes()).get("underway") or {}
+        for process in (underway.get("owner", {}).get(who) for who in ("front", "supervisor")):
+            try:
+                stat = Path(f"/proc/{process['pid']}/stat").read_text() if process else ") Z"
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if stat.rsplit(")", 1)[1].split()[0] not in "ZX":
+                yield process["pid"]
 
 
 def wait_until(what, condition, seconds=LIMIT):
@@ -261,7 +278,7 @@ def start(place, title, job, merged, sink):
 def settle(front, sink, title, outcome):
     """Waits until nothing of the run is at work; a flush then finds what was left behind, once."""
     # One look may miss a process that another has just made before it ended.
-    at_work = lambda: any(list(of_the_same_state(front.state)) for _ in range(3))
+    at_work = lambda: any(list(of_the_same_state(front.state)) for _ in range(3)) or any(owners(front.state))
     wait_until("the end of all processes", lambda: not at_work())
     for _ in range(2):
         flush = subprocess.run(

@@ -109,8 +109,9 @@ class FaultsTest(unittest.TestCase):
 
     def test_a_kernel_that_refuses(self):
         """Statement 60. Catches output that is thrown away with the way that it took, as if its reader had
-        gone; and a front that waits for a canary which it can't end."""
-        for inject in ("splice:error=EINVAL:when=2+3", "tee:error=EINVAL:when=2", "kill:error=EPERM"):
+        gone; a front that waits for a canary which it can't end; a disk that is taken for dead since who was
+        to ask it was killed."""
+        for inject in ("splice:error=EINVAL:when=2+3", "tee:error=EINVAL:when=2", "kill:error=EPERM", "unlinkat:signal=KILL"):
             with self.subTest(inject):
                 _, done, text = self.run_traced(inject, JOB)
                 self.assertTrue(done.stdout == OUT and done.stderr == b"err\n", str(done)[:300])
