@@ -52,12 +52,16 @@ pub enum Class {
     Transient,
     /// The provider wants less mail: an hour at least.
     Throttled,
+    /// The account has sent all that it may in a day: tomorrow.
+    DailyLimit,
     /// The login was refused: the account waits until its code changes.
     Credentials,
     /// The account's settings don't fit its server: waits until they are mended.
     Settings,
     /// The provider dislikes the content: the same mail would be refused again.
     Content,
+    /// Larger than the server takes: a smaller one may pass.
+    TooLarge,
     /// No later try can succeed.
     Permanent,
     /// The message was handed over whole and the answer was lost: it may have arrived.
@@ -67,14 +71,16 @@ pub enum Class {
 impl Class {
     /// Is the mail worth keeping for another try as it is?
     pub fn retryable(self) -> bool {
-        !matches!(self, Class::Content | Class::Permanent)
+        !matches!(self, Class::Content | Class::TooLarge | Class::Permanent)
     }
 
     /// Does it concern the account and its server as a whole, so that the next mail would fare the
     /// same at this `stage`?
     pub fn blocks_account(self, stage: Stage) -> bool {
         let before_the_mail = stage > Stage::Prepare && stage <= Stage::Auth;
-        before_the_mail || matches!(self, Class::Credentials | Class::Settings | Class::Throttled)
+        let says_so =
+            matches!(self, Class::Credentials | Class::Settings | Class::Throttled | Class::DailyLimit);
+        before_the_mail || says_so
     }
 }
 

@@ -22,7 +22,8 @@ pub fn next_try(class: Class, tries: u32, now: Timestamp) -> Option<Timestamp> {
             1 => 6 * HOUR,
             _ => 24 * HOUR,
         },
-        Class::Content | Class::Permanent => return None,
+        Class::DailyLimit => 24 * HOUR,
+        Class::Content | Class::TooLarge | Class::Permanent => return None,
     };
     now.checked_add(SignedDuration::from_secs(seconds)).ok()
 }

@@ -1,6 +1,6 @@
 //! Files that survive a crash, and folders that only their owner can enter.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -13,9 +13,8 @@ use std::path::Path;
 /// another user's folder in a shared place (`/tmp`) is refused.
 pub fn private_dir(path: &Path) -> io::Result<()> {
     make_dir(path)?;
-    check_ours(path)?;
     // Only when it differs: a folder that is right as it is needs no write.
-    if std::fs::metadata(path)?.mode() & 0o7777 != 0o700 {
+    if check_ours(path)?.mode() & 0o7777 != 0o700 {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
     }
     check_writable(path)
@@ -40,8 +39,7 @@ pub fn base_dir(path: &Path) -> io::Result<()> {
 /// # Errors
 /// `PermissionDenied` when not; what the system says when it can't be looked at.
 pub fn check_base(path: &Path) -> io::Result<()> {
-    check_ours(path)?;
-    let mode = std::fs::metadata(path)?.mode();
+    let mode = check_ours(path)?.mode();
     if mode & 0o002 != 0 && mode & 0o1000 == 0 {
         let why = "everybody may remove what lies in it (`chmod o-w` mends that)";
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
@@ -55,14 +53,16 @@ fn check_writable(path: &Path) -> io::Result<()> {
 }
 
 /// Is `path` a folder that we made, or a link of ours to one? Whoever can plant a folder in `/tmp`
-/// under our name must not have us send what lies in it.
+/// under our name must not have us send what lies in it. What the folder is like.
 ///
 /// # Errors
 /// `PermissionDenied` when it is another's; what the system says when it can't be looked at.
-pub fn check_ours(path: &Path) -> io::Result<()> {
-    let (link, folder) = (std::fs::symlink_metadata(path)?, std::fs::metadata(path)?);
-    if is_mine(link.uid()) && is_mine(folder.uid()) && folder.is_dir() {
-        Ok(())
+pub fn check_ours(path: &Path) -> io::Result<Metadata> {
+    let named = std::fs::symlink_metadata(path)?;
+    let owner = named.uid();
+    let folder = if named.is_symlink() { std::fs::metadata(path)? } else { named };
+    if is_mine(owner) && is_mine(folder.uid()) && folder.is_dir() {
+        Ok(folder)
     } else {
         Err(io::Error::new(io::ErrorKind::PermissionDenied, "it isn't a folder of yours"))
     }
@@ -213,10 +213,12 @@ fn create_whole((dir, path): (&Path, &Path), content: &[u8], durability: Durabil
             file.sync_all()?;
         }
         // Unlike a rename, a link never replaces what another process has put there meanwhile. Where
-        // there are none (FAT, some of FUSE) readers may see half of it for a moment.
+        // there are none (FAT, some of FUSE: EPERM of link(2)) readers may see half of it for a moment.
         std::fs::hard_link(&temporary, path).or_else(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => Err(e),
-            _ => create_private(path)?.write_all(content),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported => {
+                create_private(path)?.write_all(content)
+            }
+            _ => Err(e),
         })
     })();
     super::best_effort(std::fs::remove_file(&temporary));
