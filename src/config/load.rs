@@ -254,14 +254,15 @@ impl Hands {
     /// The folder that the path names, and where that is a link (Kubernetes' `..data`, a collection of
     /// dotfiles) the one that the file lies in: who can write there can put another file in its place.
     fn check_folders(self, path: &Path) -> Result<(), Finding> {
-        let is_link = path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
-        let target = if is_link { path.canonicalize().ok() } else { None };
+        let unseen = |error: io::Error| {
+            let hint = "give yourself the right to look at that folder, or put the file elsewhere";
+            finding(path, format!("its folder can't be looked at: {error}"), hint)
+        };
+        let is_link = path.symlink_metadata().map_err(unseen)?.is_symlink();
+        let target = if is_link { Some(path.canonicalize().map_err(unseen)?) } else { None };
         for file in std::iter::once(path).chain(target.as_deref()) {
             let Some(folder) = file.parent() else { continue };
-            let meta = folder.metadata().map_err(|error| {
-                let hint = "give yourself the right to look at that folder, or put the file elsewhere";
-                finding(path, format!("its folder can't be looked at: {error}"), hint)
-            })?;
+            let meta = folder.metadata().map_err(unseen)?;
             // In a sticky folder (/tmp) only the owner of a file can remove it.
             let writers = if meta.mode() & 0o1000 == 0 { writers(&meta) } else { Writers::Owner };
             self.check(path, folder, (meta.uid(), writers), meta.mode())?;
@@ -277,36 +278,24 @@ impl Hands {
         (owner, writers): (u32, Writers),
         mode: u32,
     ) -> Result<(), Finding> {
-        let (shown, mode) = (for_shell(what), mode & 0o7777);
-        let is_file = file == what;
+        let (shown, mode, itself) = (for_shell(what), mode & 0o7777, file == what);
+        let about = if itself { String::new() } else { format!("lies in {shown}, which ") };
         if !self.trusts(owner) {
-            let message = match is_file {
-                true => format!("belongs to another user (uid {owner}); it is ignored"),
-                false => format!("lies in {shown}, a folder of another user (uid {owner}); it is ignored"),
-            };
-            let hint = match is_file {
+            let message = format!("{about}belongs to another user (uid {owner}); it is ignored");
+            let hint = match itself {
                 true => format!("take it over, if you trust what it says: sudo chown {} {shown}", self.me),
-                false => "put it into a folder of your own, and check what it says".to_owned(),
+                false => "check what it says, then put it into a folder of your own".to_owned(),
             };
             return Err(finding(file, message, hint));
         }
-        let (who, letter) = match writers {
+        let (who, mend) = match writers {
             Writers::Owner => return Ok(()),
-            Writers::Group(gid) => (format!("by group {gid}"), "g"),
-            Writers::Everyone => ("by everyone".to_owned(), "go"),
+            Writers::Group(gid) => (format!("group {gid}"), "g-w"),
+            Writers::Everyone => ("everyone".to_owned(), "go-w"),
         };
-        Err(match is_file {
-            true => finding(
-                file,
-                format!("can be written {who} (mode {mode:04o}); it is ignored"),
-                format!("check what it says, then: chmod 600 {shown}"),
-            ),
-            false => finding(
-                file,
-                format!("lies in {shown}, which can be written {who} (mode {mode:04o}); it is ignored"),
-                format!("check what it says, then: chmod {letter}-w {shown}"),
-            ),
-        })
+        let message = format!("{about}can be written by {who} (mode {mode:04o}); it is ignored");
+        let mend = if itself { "600" } else { mend };
+        Err(finding(file, message, format!("check what it says, then: chmod {mend} {shown}")))
     }
 }
 

@@ -236,7 +236,7 @@ fn a_folder_in_which_others_can_replace_the_file_is_not_trusted() {
 
     if give(&folder, STRANGER, STRANGER) {
         let loaded = place.load();
-        assert!(only(&loaded).1.contains("a folder of another user (uid 54321)"), "{:?}", only(&loaded));
+        assert!(only(&loaded).1.contains("which belongs to another user (uid 54321)"), "{:?}", only(&loaded));
         assert!(only(&loaded).2.contains("a folder of your own"));
     }
 }

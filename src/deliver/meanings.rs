@@ -46,8 +46,8 @@ const OWN_SERVER: Words = [
     "去掉 accounts.{account}.host 和 accounts.{account}.port，让邮件走服务商自己的发信服务器；如果没有设置它们，换一个网络或账号",
 ];
 const SAME_ADDRESS: Words = [
-    "the login is {login}: make accounts.{account}.address the mailbox that it belongs to, and leave out accounts.{account}.username",
-    "登录名是 {login}：把 accounts.{account}.address 改成它所属的邮箱，并去掉 accounts.{account}.username",
+    "the login is {login}: make accounts.{account}.address that mailbox's own address (an alias, such as one at foxmail.com, may not do), and leave out accounts.{account}.username",
+    "登录名是 {login}：把 accounts.{account}.address 改成该邮箱自己的地址（foxmail.com 之类的别名可能不行），并去掉 accounts.{account}.username",
 ];
 pub(super) const CHECK_TO: Words = [
     "check this address in mail.to, mail.cc and mail.bcc of notify.toml (or --to, --cc, --bcc)",

@@ -196,8 +196,8 @@ fn unresolved(detail: &str) -> (Text, Text) {
             format!("查不到 {{host}} 的地址：没有网络，或 DNS 不可用（{detail}）"),
         ),
         Text::new(
-            "check this machine's network (`getent hosts {host}` must show an address); the mail is kept and tried again by itself",
-            "检查本机网络（`getent hosts {host}` 应能显示地址）；邮件已保留，会自动重试",
+            "check this machine's network (`getent hosts {host}` must show an address); it is tried again by itself",
+            "检查本机网络（`getent hosts {host}` 应能显示地址）；会自动重试",
         ),
     )
 }
@@ -224,8 +224,8 @@ fn unreachable(detail: &str) -> (Text, Text) {
                 format!("本机无法连到 {{host}}（{detail}）"),
             ),
             Text::new(
-                "check this machine's network: has it a way out to the internet (cable, Wi-Fi, VPN, a cluster's login node)? The mail is kept and tried again by itself",
-                "检查本机网络能否访问外网（网线、Wi-Fi、VPN；集群可能只有登录节点能上网）；邮件已保留，会自动重试",
+                "check this machine's network: has it a way out to the internet (cable, Wi-Fi, VPN, a cluster's login node)? It is tried again by itself",
+                "检查本机网络能否访问外网（网线、Wi-Fi、VPN；集群可能只有登录节点能上网）；会自动重试",
             ),
         );
     }
@@ -272,8 +272,8 @@ fn timeout(stage: Stage, after_ms: u64) -> (Text, Text) {
     );
     let fix = match stage {
         Stage::Resolve => Text::new(
-            "check this machine's network and DNS (`getent hosts {host}`); the mail is kept and tried again by itself",
-            "检查本机网络和 DNS（`getent hosts {host}`）；邮件已保留，会自动重试",
+            "check this machine's network and DNS (`getent hosts {host}`); it is tried again by itself",
+            "检查本机网络和 DNS（`getent hosts {host}`）；会自动重试",
         ),
         Stage::Connect => blocked(),
         Stage::Banner | Stage::Tls | Stage::StartTls => Text::new(
