@@ -14,7 +14,7 @@ use crate::deliver::job::Limits;
 use crate::error::{Error, Result};
 use crate::mail::draft::message_id;
 use crate::outbox::drain::{Pick, Plan};
-use crate::outbox::entry::{Addressing, Entry, EntryId, HeldReason};
+use crate::outbox::entry::{Addressing, Entry, EntryId, Form, HeldReason};
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::render::terminal;
@@ -237,6 +237,13 @@ fn entry(
         pinned: None,
         held,
         next_try: None,
+        waits: None,
+        rounds: 0,
+        form: Form::Full,
+        plain_subject: None,
+        refused_by: Vec::new(),
+        gave_up: None,
+        revived: None,
     }
 }
 

@@ -265,6 +265,7 @@ impl Drain<'_, '_> {
             at: now,
             account: name.clone(),
             server: Some(contact(account)),
+            form: claim.entry.form,
             outcome: outcome.clone(),
             elapsed_ms,
         });
