@@ -10,7 +10,6 @@ use super::keep::{Draft, Picture, keep, picture};
 use super::prune::{Keep, prune};
 use super::{missing, words};
 use crate::config::{Loaded, Overrides, Settings};
-use crate::deliver::job::Limits;
 use crate::error::{Error, Result};
 use crate::mail::draft::message_id;
 use crate::outbox::drain::{Pick, Plan};
@@ -253,13 +252,11 @@ pub(super) fn send_first(
     settings: &Settings,
     (lang, teller): (Lang, &mut Teller),
 ) {
-    let limits = Limits::default();
     let plan = Plan {
         pick: Pick::Only(id.clone()),
         accounts: &settings.accounts,
         preferred: settings.account.as_deref(),
         mail: &settings.mail,
-        limits: &limits,
         wait: Duration::ZERO,
     };
     if let Err(error) = super::outbox::drain_telling(store, &plan, lang, &mut |word| teller.say(&word)) {
