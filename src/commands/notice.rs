@@ -240,7 +240,7 @@ fn entry(
         waits: None,
         rounds: 0,
         form: Form::Full,
-        plain_subject: None,
+        plain_subject: Some(picture.plain.subject.clone()),
         refused_by: Vec::new(),
         gave_up: None,
         revived: None,
