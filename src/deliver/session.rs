@@ -20,7 +20,7 @@ use super::ehlo::Offers;
 use super::job::{Job, Limits};
 use super::stream::{TapHandle, Wire};
 use super::verdict::{Cause, Failure, Feature, Reply, Stage};
-use crate::config::{Auth, Tls};
+use crate::config::{Auth, Endpoint, Tls};
 
 /// A connection that has said EHLO, encrypted as the account wants it.
 pub(super) struct Session {
@@ -35,14 +35,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) async fn open(job: &Job<'_>) -> std::result::Result<Self, Failure> {
+    pub(super) async fn open(job: &Job<'_>, endpoint: Endpoint) -> std::result::Result<Self, Failure> {
         let server = &job.account.server;
         let hello = hello(server.hello_name.as_deref()).map_err(at(Stage::Prepare))?;
         let limits = Limits::within(job.account.timeout);
-        let tcp = connect(&server.host, server.port, &limits).await?;
+        let tcp = connect(&server.host, endpoint.port, &limits).await?;
         let peer = tcp.peer_addr().map_err(|error| failure(Stage::Connect, io_cause(&error)))?;
         let wire = Wire::new(tcp, peer);
-        match server.tls {
+        match endpoint.tls {
             Tls::None => Self::greet(wire, &hello, limits, false).await,
             Tls::Implicit => Self::greet(secure(wire, job, &limits).await?, &hello, limits, true).await,
             Tls::StartTls => {

@@ -22,6 +22,7 @@ use super::session::{Session, lettre_cause};
 use super::verdict::{
     Attempt, Cause, Class, Failure, Feature, Outcome, RecipientResult, RecipientVerdict, Reply, Stage,
 };
+use crate::config::Endpoint;
 use crate::sys::fs::open_ours;
 
 /// [`attempt`] for callers without a runtime: makes one for the time of the call.
@@ -31,7 +32,8 @@ pub fn attempt_blocking(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
         Err(error) => {
             let cause = local(format!("can't wait for the network: {error}"));
             let outcome = Outcome::Failed(failure(Stage::Prepare, cause));
-            return Attempt { recipients: Vec::new(), outcome, elapsed: Duration::ZERO };
+            let endpoint = job.account.server.endpoint();
+            return Attempt { recipients: Vec::new(), outcome, endpoint, elapsed: Duration::ZERO };
         }
     };
     let attempt = runtime.block_on(attempt(job, ledger));
@@ -44,23 +46,27 @@ pub fn attempt_blocking(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
 pub async fn attempt(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
     let begin = Instant::now();
     let mut recipients = Vec::new();
-    let outcome = match transact(job, &mut recipients, ledger).await {
+    let mut endpoint = job.account.server.endpoint();
+    let outcome = match transact(job, &mut recipients, &mut endpoint, ledger).await {
         Ok(outcome) => outcome,
         Err(failure) => Outcome::Failed(failure),
     };
-    Attempt { recipients, outcome, elapsed: begin.elapsed() }
+    Attempt { recipients, outcome, endpoint, elapsed: begin.elapsed() }
 }
 
 async fn transact(
     job: &Job<'_>,
     recipients: &mut Vec<RecipientResult>,
+    endpoint: &mut Endpoint,
     ledger: Ledger<'_>,
 ) -> std::result::Result<Outcome, Failure> {
     let prepare = at(Stage::Prepare);
     // Opened first: without it there is nothing to say to a server.
     let (body, size) = open_body(job).map_err(&prepare)?;
     let from = parse_address(&job.account.address).map_err(&prepare)?;
-    let mut session = Session::open(job).await?;
+    let (opened, at) = open_anywhere(job).await;
+    *endpoint = at;
+    let mut session = opened?;
     let outcome = async {
         session.login(job).await?;
         session.envelope(job, &from, size, recipients).await?;
@@ -74,6 +80,25 @@ async fn transact(
     .await;
     session.close().await;
     outcome
+}
+
+/// Opens a session at the account's own endpoint or at one of its fallbacks, and says at which. When
+/// none will do, the failure that got furthest is told, the first of equals.
+async fn open_anywhere(job: &Job<'_>) -> (std::result::Result<Session, Failure>, Endpoint) {
+    let own = job.account.server.endpoint();
+    let mut told: Option<(Failure, Endpoint)> = None;
+    for endpoint in std::iter::once(own).chain(job.account.server.fallback.iter().copied()) {
+        match Session::open(job, endpoint).await {
+            Ok(session) => return (Ok(session), endpoint),
+            Err(failure) if !failure.another_port_may_do() => return (Err(failure), endpoint),
+            Err(failure) if told.as_ref().is_none_or(|(told, _)| told.stage < failure.stage) => {
+                told = Some((failure, endpoint));
+            }
+            Err(_) => {}
+        }
+    }
+    let (failure, endpoint) = told.expect("there is one endpoint at least");
+    (Err(failure), endpoint)
 }
 
 /// A cause on this machine that no [`crate::error::Error`] tells.

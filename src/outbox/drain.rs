@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::choice::{accepted, account_for, choose_recipients, contact, refusals, scene, worst};
-use super::entry::{AttemptRecord, Entry, EntryId, Folder, Recipients, Standing, State, Whose};
+use super::entry::{AttemptRecord, Contact, Entry, EntryId, Folder, Recipients, Standing, State, Whose};
 use super::event::{Event, Tally};
 use super::schedule::next_try;
 use super::store::{Claim, Place, Store};
 use crate::config::{Account, MailSettings, Mailbox, Secret};
-use crate::deliver::diagnose::{Diagnosis, diagnose, no_account};
+use crate::deliver::diagnose::{Diagnosis, Scene, diagnose, no_account};
 use crate::deliver::job::{Job, Ledger, Progress};
 use crate::deliver::verdict::{Attempt, Cause, Class, Failure, Outcome, Stage};
 use crate::error::{Error, Kind, Result};
@@ -221,7 +221,8 @@ impl Drain<'_, '_> {
             Err((class, error)) => {
                 let failure = Failure { stage: Stage::Prepare, class, cause: Cause::local(&error) };
                 let outcome = Outcome::Failed(failure);
-                return Attempt { recipients: Vec::new(), outcome, elapsed: Duration::ZERO };
+                let endpoint = account.server.endpoint();
+                return Attempt { recipients: Vec::new(), outcome, endpoint, elapsed: Duration::ZERO };
             }
         };
         let pending = recipients.pending();
@@ -250,13 +251,13 @@ impl Drain<'_, '_> {
 
     fn record(&mut self, mut claim: Claim, account: &Account, attempt: Attempt) -> Result<()> {
         let now = (self.hands.now)();
-        let Attempt { recipients: results, outcome, elapsed } = attempt;
+        let Attempt { recipients: results, outcome, endpoint, elapsed } = attempt;
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let name = account.name.clone();
         claim.entry.record_attempt(AttemptRecord {
             at: now,
             account: name.clone(),
-            server: Some(contact(account)),
+            server: Some(Contact { port: endpoint.port, ..contact(account) }),
             outcome: outcome.clone(),
             elapsed_ms,
         });
@@ -277,7 +278,7 @@ impl Drain<'_, '_> {
             self.blocked.push((name.clone(), failure.clone()));
         }
         let (entry, next) = (claim.entry.id.clone(), claim.entry.next_try);
-        let scene = scene(account);
+        let scene = Scene { port: endpoint.port, ..scene(account) };
         let event = match outcome {
             Outcome::Failed(failure) => {
                 let (diagnosis, refused) = (diagnose(&failure, &scene), refusals(&results, &scene));
