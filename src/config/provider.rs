@@ -54,6 +54,8 @@ pub enum Tls {
 pub enum Auth {
     /// What the server offers: PLAIN, else LOGIN.
     Auto,
+    /// LOGIN, else PLAIN: some presets say so, a user can't.
+    LoginFirst,
     Plain,
     Login,
 }
@@ -164,12 +166,11 @@ const NETEASE: Preset = Preset {
     help: NETEASE_HELP,
     ..COMMON
 };
-/// Some accounts get `535 authentication failed, system busy` for anything but LOGIN, and all offer
-/// LOGIN. That it takes as much as QQ does is assumed.
+/// Some accounts get `535 authentication failed, system busy` for anything but LOGIN. That it takes as much as QQ does is assumed.
 const EXMAIL: Preset = Preset {
     name: "exmail",
     host: "smtp.exmail.qq.com",
-    auth: Auth::Login,
+    auth: Auth::LoginFirst,
     max_message: QQ_LIMIT,
     help: EXMAIL_HELP,
     ..COMMON

@@ -45,8 +45,8 @@ fn every_domain_has_its_server() {
 #[test]
 fn enterprise_mail_is_chosen_by_name() {
     let rows = [
-        ("exmail", "smtp.exmail.qq.com", 73_400_320, Auth::Login),
-        ("exmail-abroad", "hwsmtp.exmail.qq.com", 73_400_320, Auth::Login),
+        ("exmail", "smtp.exmail.qq.com", 73_400_320, Auth::LoginFirst),
+        ("exmail-abroad", "hwsmtp.exmail.qq.com", 73_400_320, Auth::LoginFirst),
         ("qiye163", "smtphz.qiye.163.com", 50_000_000, Auth::Auto),
         ("aliyun-qiye", "smtp.qiye.aliyun.com", 20_971_520, Auth::Auto),
     ];
