@@ -270,11 +270,31 @@ fn the_right_mechanism_once() {
     assert_eq!(failed(&attempt).cause, Cause::NotOffered(Feature::Auth { offered }));
 }
 
+/// Catches: a server that asks for what AUTH PLAIN has said already left waiting; a mechanism other
+/// than the preset's first.
+#[test]
+fn a_server_that_takes_no_initial_response() {
+    let (server, mut bench) = plain(on("AUTH PLAIN", say("334 ")));
+    receipt(&bench.attempt());
+    assert!(server.said().contains(&"BOTH |10001@qq.com|sesame".to_owned()), "{:?}", server.said());
+    let (server, mut bench) = plain(|seen| match seen {
+        "AUTH PLAIN" => say("334 "),
+        "BOTH" => say("535 no"),
+        _ => None,
+    });
+    assert_eq!(failed(&bench.attempt()).class, Class::Credentials);
+    assert_eq!(server.said().iter().filter(|line| line.starts_with("AUTH")).count(), 1);
+    let (server, mut bench) = plain(|_| None);
+    bench.account.server.auth = Auth::LoginFirst;
+    receipt(&bench.attempt());
+    assert!(server.said().contains(&"AUTH LOGIN".to_owned()));
+}
+
 #[test]
 fn refusals_carry_stage_class_and_words() {
     let cases = [
         ("CONNECT", "554 no", Stage::Banner, Class::Transient),
-        ("EHLO", "550 no", Stage::Ehlo, Class::Transient),
+        ("EHLO", "554 no", Stage::Ehlo, Class::Transient),
         (
             "AUTH PLAIN",
             "535 Login Fail. Please enter your authorization code to login.",
@@ -485,6 +505,72 @@ fn a_refusal_in_the_middle_of_the_message_is_read() {
         Cause::Reply(reply) => assert_eq!((reply.code, failure.class), (552, Class::Permanent)),
         other => assert_eq!(other, &Cause::Closed),
     }
+}
+
+/// Catches: a refusal in mid-message that waits until the server's patience ends, and a reply that
+/// nobody asked for taken for the answer to the ".": the mail would be lost as delivered.
+#[test]
+fn what_the_server_says_before_the_dot_is_no_answer_to_it() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let once = |words: &'static str| {
+        let said = AtomicBool::new(false);
+        plain(move |seen| {
+            let bytes: usize = seen.strip_prefix("BODY ")?.parse().unwrap();
+            (bytes > 100_000 && !said.swap(true, Ordering::SeqCst)).then(|| say(words).unwrap())
+        })
+    };
+    let (server, mut bench) = once("552 exceeded mailsize limit");
+    grow(&bench.body, 16 << 20);
+    let attempt = bench.attempt();
+    assert_eq!(failed(&attempt).reply().unwrap().to_string(), "552 exceeded mailsize limit");
+    assert_eq!((failed(&attempt).stage, server.taken().len()), (Stage::Body, 0));
+    let after_354 = Some(Act::Say(b"354 go on\r\n250 OK: queued as.\r\n".to_vec()));
+    let (server, mut bench) = plain(on("DATA", after_354));
+    let attempt = bench.attempt();
+    assert_eq!(failed(&attempt).stage, Stage::Body);
+    assert!(matches!(&failed(&attempt).cause, Cause::Malformed { detail } if detail.contains("250")));
+    assert!(server.taken().is_empty());
+}
+
+/// Catches: an old server given up because it doesn't know EHLO; a 554 or 421 answered by HELO.
+#[test]
+fn helo_where_ehlo_is_unknown() {
+    for words in ["500 what?", "502 no", "504 no", "550 no"] {
+        let (server, mut bench) = plain(on("EHLO", say(words)));
+        let attempt = bench.attempt();
+        // Who doesn't know EHLO has no AUTH either.
+        assert_eq!(failed(&attempt).cause, Cause::NotOffered(Feature::Auth { offered: vec![] }), "{words}");
+        assert_eq!(server.said(), ["EHLO [127.0.0.1]", "HELO [127.0.0.1]", "QUIT"]);
+    }
+    for words in ["554 no", "451 later", "421 busy"] {
+        let (server, mut bench) = plain(on("EHLO", say(words)));
+        assert_eq!(failed(&bench.attempt()).reply().unwrap().to_string(), words);
+        assert!(!server.said().iter().any(|line| line.starts_with("HELO")), "{words}");
+    }
+    let (_server, mut bench) = plain(|seen| match seen.split(' ').next() {
+        Some("EHLO") => say("550 the reason"),
+        Some("HELO") => say("503 another"),
+        _ => None,
+    });
+    assert_eq!(failed(&bench.attempt()).reply().unwrap().to_string(), "550 the reason");
+}
+
+/// Catches: 8BITMIME declared without need or without the server's offer, or not at all.
+#[test]
+fn eight_bits_are_declared() {
+    let body = |bench: &Bench| std::fs::write(&bench.body, "\r\n名\r\n").unwrap();
+    let (server, mut bench) = plain(|_| None);
+    body(&bench);
+    receipt(&bench.attempt());
+    assert!(server.said().iter().any(|line| line.ends_with(" BODY=8BITMIME")), "{:?}", server.said());
+    let (server, mut bench) = plain(on("EHLO", say("250-x\r\n250 AUTH PLAIN")));
+    body(&bench);
+    receipt(&bench.attempt());
+    assert!(server.said().contains(&"MAIL FROM:<10001@qq.com>".to_owned()));
+    let (server, mut bench) = plain(on("EHLO", say("250-x\r\n250-SMTPUTF8\r\n250 AUTH PLAIN")));
+    bench.to = vec!["用户@example.com".into()];
+    receipt(&bench.attempt());
+    assert!(server.said().contains(&"MAIL FROM:<10001@qq.com> SMTPUTF8".to_owned()));
 }
 
 #[test]
