@@ -10,11 +10,11 @@ use super::keep::{Draft, Picture, keep, picture};
 use super::prune::{Keep, prune};
 use super::{missing, words};
 use crate::config::{Loaded, Overrides, Settings};
-use crate::deliver::job::Limits;
 use crate::error::{Error, Result};
 use crate::mail::draft::message_id;
 use crate::outbox::drain::{Pick, Plan};
-use crate::outbox::entry::{Addressing, Entry, EntryId, HeldReason};
+use crate::outbox::entry::{Addressing, Entry, EntryId, Form, HeldReason};
+use crate::outbox::schedule::Urgency;
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::render::terminal;
@@ -237,6 +237,13 @@ fn entry(
         pinned: None,
         held,
         next_try: None,
+        waits: None,
+        rounds: 0,
+        form: Form::Full,
+        plain_subject: Some(picture.plain.subject.clone()),
+        refused_by: Vec::new(),
+        gave_up: None,
+        revived: None,
     }
 }
 
@@ -246,14 +253,14 @@ pub(super) fn send_first(
     settings: &Settings,
     (lang, teller): (Lang, &mut Teller),
 ) {
-    let limits = Limits::default();
     let plan = Plan {
         pick: Pick::Only(id.clone()),
         accounts: &settings.accounts,
         preferred: settings.account.as_deref(),
         mail: &settings.mail,
-        limits: &limits,
         wait: Duration::ZERO,
+        urgency: Urgency::Due,
+        bound: None,
     };
     if let Err(error) = super::outbox::drain_telling(store, &plan, lang, &mut |word| teller.say(&word)) {
         teller.say(&Word::Trouble(with_hints(&error)));

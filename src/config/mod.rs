@@ -23,7 +23,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use merge::{OfRun, Provenance};
-pub use provider::{Auth, Server, Tls};
+pub use provider::{Auth, Endpoint, Server, Tls};
 pub use secret::{Secret, SecretSource};
 
 /// Everything, resolved. Handed out in parts: no stage takes the whole.
@@ -83,6 +83,8 @@ pub struct NotifySettings {
     pub on: On,
     pub min_duration: Duration,
     pub wait: Wait,
+    /// A mail that wasn't sent is tried again in the background for so long after its run.
+    pub keep_trying: Duration,
 }
 
 /// Which ends are worth a mail.
@@ -144,7 +146,13 @@ pub struct Account {
     /// What AUTH says; the address unless `username` is set.
     pub username: String,
     pub server: Server,
+    /// How long one step of the dialogue may take: a command and its answer, the TLS handshake. What
+    /// may take longer (the message itself) is reckoned from it.
+    pub timeout: Duration,
 }
+
+/// An account's `timeout` where it says none.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What flags or environment variables asked for; recorded with the run, and laid over
 /// `notify.toml` again when the mail is sent.
@@ -164,6 +172,7 @@ pub struct Overrides {
     pub on: Option<On>,
     pub min_duration: Option<Duration>,
     pub wait: Option<Wait>,
+    pub keep_trying: Option<Duration>,
     pub tail_lines: Option<u32>,
     pub attach: Option<Attach>,
 }
