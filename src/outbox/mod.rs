@@ -10,10 +10,12 @@ pub mod entry;
 pub mod event;
 mod files;
 pub mod held;
+pub mod look;
+pub mod revive;
 pub mod schedule;
 pub mod store;
 
 #[cfg(test)]
 mod drain_tests;
 #[cfg(test)]
-mod store_tests;
+pub(crate) mod store_tests;

@@ -90,22 +90,29 @@ pub fn barred(path: &Path) -> Option<&Path> {
 
 /// Opens a regular file for reading, and nothing that could hang or never end (a FIFO, a device).
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"))
-    }
+    open_file(path, 0).map(|(file, _)| file)
 }
 
 /// The same for a file of ours: no link, and nobody else's.
 pub fn open_ours(path: &Path) -> io::Result<File> {
-    let file = open_regular(path)?;
-    let (named, opened) = (std::fs::symlink_metadata(path)?, file.metadata()?);
-    if named.is_file() && named.ino() == opened.ino() && is_mine(opened.uid()) {
-        Ok(file)
+    let not_ours = || io::Error::new(io::ErrorKind::PermissionDenied, "it isn't a file of yours");
+    match open_file(path, libc::O_NOFOLLOW) {
+        Ok((file, opened)) if is_mine(opened.uid()) => Ok(file),
+        Ok(_) => Err(not_ours()),
+        // What open(2) says of a link with O_NOFOLLOW.
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Err(not_ours()),
+        Err(error) => Err(error),
+    }
+}
+
+fn open_file(path: &Path, more_flags: i32) -> io::Result<(File, Metadata)> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | more_flags;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let opened = file.metadata()?;
+    if opened.is_file() {
+        Ok((file, opened))
     } else {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it isn't a file of yours"))
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"))
     }
 }
 
