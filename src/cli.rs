@@ -233,7 +233,9 @@ pub enum OutboxAction {
         common: CommonArgs,
     },
     /// Try mails again, at once, as if they had never been tried: when you have mended what was wrong
-    #[command(override_usage = "notify-done outbox retry [OPTIONS] ENTRY...\n       notify-done outbox retry [OPTIONS] --all-failed")]
+    #[command(
+        override_usage = "notify-done outbox retry [OPTIONS] ENTRY...\n       notify-done outbox retry [OPTIONS] --all-failed"
+    )]
     Retry {
         #[command(flatten)]
         which: WhichEntries,
@@ -241,7 +243,9 @@ pub enum OutboxAction {
         common: CommonArgs,
     },
     /// Remove mails that weren't sent, for good: nobody gets them then
-    #[command(override_usage = "notify-done outbox drop [OPTIONS] ENTRY...\n       notify-done outbox drop [OPTIONS] --all-failed")]
+    #[command(
+        override_usage = "notify-done outbox drop [OPTIONS] ENTRY...\n       notify-done outbox drop [OPTIONS] --all-failed"
+    )]
     Drop {
         #[command(flatten)]
         which: WhichEntries,

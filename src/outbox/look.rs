@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::entry::{Entry, EntryId, Folder};
+use super::entry::{Entry, EntryId, Folder, Form};
 use super::files::read_entry;
-use super::store::{BODY, Place, Store};
+use super::store::{Place, Store, file_of};
 use crate::error::{Kind, Result};
 
 /// An entry as it was found.
@@ -18,8 +18,8 @@ pub struct Seen {
 
 impl Seen {
     /// The body's file; gone once the mail is delivered.
-    pub fn body(&self) -> PathBuf {
-        self.folder.join(BODY)
+    pub fn body(&self, form: Form) -> PathBuf {
+        self.folder.join(file_of(form))
     }
 }
 

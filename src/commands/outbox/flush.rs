@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::common::Context;
+use super::super::event_words::{not_due, of_event};
 use super::super::missing::{self, Patience};
 use super::super::runs::told;
 use super::super::runs_show::pretty;
@@ -15,7 +16,7 @@ use super::super::words;
 use super::find::Found;
 use super::send::{Told, drain_with};
 use super::words::nothing_waits;
-use super::{Shape, json, stores};
+use super::{Shape, json, reader, stores};
 use crate::config::{Diagnostic, Loaded, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
@@ -23,6 +24,7 @@ use crate::outbox::drain::{Pick, Plan};
 use crate::outbox::entry::{EntryId, Whose};
 use crate::outbox::event::{Event, Tally};
 use crate::outbox::held::Which;
+use crate::outbox::schedule::Urgency;
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::run::mailer::Word;
@@ -47,6 +49,7 @@ pub struct Flush<'a> {
     pub lang: Lang,
     pub ui: &'a Ui,
     which: Which,
+    pub urgency: Urgency,
     events: RefCell<Vec<Event>>,
     /// Said already: what is wrong with the settings isn't said each time that they are looked at.
     said: RefCell<BTreeSet<String>>,
@@ -57,7 +60,8 @@ pub struct Flush<'a> {
 impl<'a> Flush<'a> {
     pub fn new(context: &'a Context, which: Which, lang: Lang, ui: &'a Ui) -> Self {
         let (events, said) = (RefCell::default(), RefCell::default());
-        Self { context, lang, ui, which, events, said, tally: Tally::default() }
+        let urgency = if which == Which::All { Urgency::Forced } else { Urgency::Asked };
+        Self { context, lang, ui, which, urgency, events, said, tally: Tally::default() }
     }
 
     /// Sends all that waits.
@@ -66,7 +70,7 @@ impl<'a> Flush<'a> {
     /// `Storage` when the outbox can't be read.
     pub fn run(&mut self, usual: &Loaded) -> Result<Exit> {
         self.once(Scope::All, &stores()?, usual)?;
-        self.say_if_nothing();
+        self.say_what_is_left();
         Ok(self.exit())
     }
 
@@ -81,7 +85,7 @@ impl<'a> Flush<'a> {
             tally.left += missing::make(self.context, None, Patience::Wait, say).not_kept;
         }
         for whose in self.groups(scope, stores)? {
-            add(&mut tally, self.send(scope, &whose, stores, usual)?);
+            tally += self.send(scope, &whose, stores, usual)?;
         }
         let before = std::mem::replace(&mut self.tally, tally);
         self.tally.sent += before.sent;
@@ -89,10 +93,12 @@ impl<'a> Flush<'a> {
         Ok(())
     }
 
-    /// Silence would leave who asked in doubt.
-    pub fn say_if_nothing(&self) {
+    /// What was left alone. Silence would leave who asked in doubt.
+    pub fn say_what_is_left(&self) {
         if self.tally == Tally::default() {
             self.ui.done(nothing_waits(self.lang));
+        } else if self.tally.later > 0 {
+            self.ui.note(&not_due(self.tally.later, self.lang));
         }
     }
 
@@ -143,7 +149,7 @@ impl<'a> Flush<'a> {
         }
         let mut total = Tally::default();
         for store in stores {
-            add(&mut total, self.send_from(store, whose, scope, &loaded.settings)?);
+            total += self.send_from(store, whose, scope, &loaded.settings)?;
         }
         Ok(total)
     }
@@ -176,6 +182,8 @@ impl<'a> Flush<'a> {
             preferred: settings.account.as_deref(),
             mail: &settings.mail,
             wait: WAIT_FOR_OTHERS,
+            urgency: self.urgency,
+            bound: None,
         };
         let tally = drain_with(store, &plan, &mut |told| self.tell(told))?;
         Ok(Tally { left: tally.left + unreadable, ..tally })
@@ -202,7 +210,7 @@ impl<'a> Flush<'a> {
             Told::Event(event) => event,
             Told::Trouble(text) => return self.say(&text),
         };
-        match words::of_event(&event, self.lang) {
+        match of_event(&event, &reader(self.lang)) {
             // Who asks for a flush wants to know, wherever stderr goes.
             Some(Word::Note(text)) => self.ui.done(&self.naming(&text)),
             Some(Word::Trouble(text)) if matches!(event, Event::Trouble { .. }) => self.say(&text),
@@ -297,12 +305,4 @@ fn of_store(chosen: &[Found<'_>], store: &Store, whose: &Whose) -> Vec<EntryId> 
             && (*whose == Whose::Anyones || *whose == Whose::Under(found.config()))
     };
     chosen.iter().filter(wanted).map(|found| found.id.clone()).collect()
-}
-
-fn add(total: &mut Tally, more: Tally) {
-    let Tally { sent, kept, failed, left } = more;
-    total.sent += sent;
-    total.kept += kept;
-    total.failed += failed;
-    total.left += left;
 }

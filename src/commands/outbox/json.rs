@@ -113,7 +113,7 @@ pub fn of<'a>(id: &'a EntryId, seen: &'a Seen) -> Json<'a> {
         state: place_name(seen.place),
         error: entry.err().map(ToString::to_string),
         folder: text_of(seen.folder.as_os_str()),
-        body: entry.ok().and_then(|_| body(seen)),
+        body: entry.ok().and_then(|entry| body(seen, entry.form)),
         record: entry.map(record).unwrap_or_default(),
     }
 }
@@ -123,8 +123,8 @@ pub fn state(place: Option<Place>) -> Option<&'static str> {
     place.map(place_name)
 }
 
-fn body(seen: &Seen) -> Option<Body> {
-    let path = seen.body();
+fn body(seen: &Seen, form: Form) -> Option<Body> {
+    let path = seen.body(form);
     let bytes = path.symlink_metadata().ok()?.len();
     Some(Body { path: text_of(path.as_os_str()), bytes })
 }

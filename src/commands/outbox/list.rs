@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::super::event_words::Reader;
 use super::super::runs::told;
 use super::super::runs_show::pretty;
 use super::super::words::for_shell;
 use super::json;
 use super::stores;
-use super::words::{Reader, nothing_waits, older, place_name};
+use super::words::{nothing_waits, older, place_name};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::outbox::entry::{EntryId, Folder};

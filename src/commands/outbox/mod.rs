@@ -13,6 +13,7 @@ mod watch;
 mod words;
 
 use super::common::Context;
+use super::event_words::Reader;
 use crate::cli::{OutboxAction, WhichEntries};
 use crate::config::Overrides;
 use crate::error::Result;
@@ -24,7 +25,6 @@ use crate::sys::{clock, paths};
 use crate::ui::Ui;
 
 pub use send::drain_telling;
-use words::Reader;
 
 /// How a result is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Sending what waits: the outbox with the real clock, codes and network in its hands.
 
-use super::super::words;
+use super::super::event_words::of_event;
+use super::reader;
 use crate::config::Account;
 use crate::config::read_secret::read_secret;
 use crate::deliver::smtp::attempt_blocking;
@@ -28,9 +29,10 @@ pub fn drain_telling(
     lang: Lang,
     tell: &mut dyn FnMut(Word),
 ) -> Result<Tally> {
+    let reader = reader(lang);
     drain_with(store, plan, &mut |told| {
         let word = match told {
-            Told::Event(event) => words::of_event(&event, lang),
+            Told::Event(event) => of_event(&event, &reader),
             Told::Trouble(text) => Some(Word::Trouble(text)),
         };
         if let Some(word) = word {
@@ -68,13 +70,13 @@ fn no_code(account: &Account) -> Error {
 }
 
 fn headers(letterhead: &Letterhead<'_>) -> Result<Vec<u8>> {
-    let Letterhead { entry, from, to, cc } = letterhead;
+    let Letterhead { entry, subject, from, to, cc } = letterhead;
     header_block(&Draft {
         message_id: entry.message_id.trim_matches(['<', '>']).to_owned(),
         date: entry.zoned_date(),
         from: from.clone(),
         to: to.to_vec(),
         cc: cc.to_vec(),
-        subject: entry.subject.clone(),
+        subject: (*subject).to_owned(),
     })
 }

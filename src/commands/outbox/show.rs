@@ -1,11 +1,12 @@
 //! `notify-done outbox show`: all that is known of one mail.
 
+use super::super::event_words::Reader;
 use super::super::runs::told;
 use super::super::runs_show::pretty;
 use super::super::words::{diagnosis_of, either, for_shell, of_attempt, said, say};
 use super::find::{Names, PLACES};
 use super::json::{self, refusal};
-use super::words::{Reader, Wanted, place_name, refused};
+use super::words::{Wanted, place_name, refused};
 use super::{Shape, stores};
 use crate::config::Mailbox;
 use crate::deliver::verdict::Outcome;
@@ -92,7 +93,7 @@ fn facts(entry: &Entry, seen: &Seen, reader: &Reader) -> Vec<(&'static str, Stri
     rows.extend(asked.config.as_ref().map(|file| ("--config", for_shell(file))));
     let revived = entry.revived.map(|at| (label("Tried anew", "重新尝试"), reader.time(at)));
     rows.extend(revived);
-    let body = seen.body();
+    let body = seen.body(entry.form);
     let size = body.symlink_metadata().ok().map(|meta| amount::size(meta.len()));
     rows.extend(size.map(|size| {
         (label("Body", "正文文件"), format!("{size} · {}", one_line(&body.display().to_string())))

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::super::event_words::Reader;
 use super::flush::{Flush, Scope};
-use super::words::{Reader, ends_soon, watching};
+use super::words::{ends_soon, watching};
 use super::{reader, stores};
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
 use crate::outbox::entry::Folder;
+use crate::outbox::schedule::{Urgency, is_past};
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::sys::{clock, process, signals};
@@ -31,9 +33,11 @@ pub fn run(flush: &mut Flush<'_>) -> Result<Exit> {
         let loaded = flush.context.load();
         let stores = stores()?;
         flush.once(Scope::All, &stores, &loaded)?;
+        // What was asked for has been done: from now on each is tried when it is due.
+        flush.urgency = Urgency::Due;
         let waiting = Waiting::of(&stores)?;
         if waiting.count == 0 {
-            flush.say_if_nothing();
+            flush.say_what_is_left();
             return Ok(flush.exit());
         }
         if said.as_ref() != Some(&waiting) {
@@ -64,7 +68,7 @@ impl Waiting {
             for id in store.list(Folder::New)? {
                 let Ok(entry) = store.load(Folder::New, &id) else { continue };
                 waiting.count += 1;
-                let next = entry.next_try.filter(|next| *next > now);
+                let next = entry.next_try.filter(|next| !is_past(*next, now));
                 waiting.next = [waiting.next, next].into_iter().flatten().min();
             }
         }

@@ -3,24 +3,17 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
+use super::super::event_words::{Reader, clock};
 use super::super::words::{either, of_attempt};
 use crate::deliver::verdict::{Class, Outcome, Stage};
 use crate::outbox::entry::{Entry, EntryId, Folder, Form, GaveUp, HeldReason, Recipients, State};
 use crate::outbox::revive::Change;
+use crate::outbox::schedule::is_past;
 use crate::outbox::store::Place;
 use crate::render::amount::{Detail, duration};
 use crate::render::i18n::Lang;
 use crate::report::text::one_line;
-
-/// Who reads: when, where, in which language.
-#[derive(Debug, Clone)]
-pub struct Reader {
-    pub now: Timestamp,
-    pub zone: TimeZone,
-    pub lang: Lang,
-}
 
 /// Where it lies, as the folders are called.
 pub fn place_name(place: Place) -> &'static str {
@@ -54,7 +47,7 @@ impl Reader {
     /// When it is tried again by itself.
     fn next_try(&self, entry: &Entry) -> String {
         let account = entry.attempts.last().map(|attempt| attempt.account.as_str());
-        let at = entry.next_try.filter(|at| *at > self.now).map(|at| self.in_time(at));
+        let at = entry.next_try.filter(|at| !is_past(*at, self.now)).map(|at| self.in_time(at));
         match (entry.waits, account, at) {
             (Some(Class::Credentials), Some(account), Some(at)) => match self.lang {
                 Lang::En => format!("next try when the code of account {account} changes, else {at}"),
@@ -77,9 +70,7 @@ impl Reader {
         let seconds = u64::try_from(at.duration_since(self.now).as_secs()).unwrap_or(0);
         let whole = Duration::from_secs(if seconds < 60 { seconds } else { seconds / 60 * 60 });
         let left = duration(whole, Detail::Compact, &self.lang.strings().units);
-        let (there, here) = (at.to_zoned(self.zone.clone()), self.now.to_zoned(self.zone.clone()));
-        let format = if there.date() == here.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
-        let clock = there.strftime(format);
+        let clock = clock(at, self);
         match self.lang {
             Lang::En => format!("in {left} ({clock})"),
             Lang::Zh => format!("{left}后（{clock}）"),
@@ -270,6 +261,8 @@ pub fn ends_soon(lang: Lang) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+
     use super::*;
     use crate::deliver::verdict::{Cause, Failure, Reply};
     use crate::outbox::entry::tests::sample;
