@@ -34,7 +34,10 @@ impl Job {
         let environment: String = variables
             .map(|(name, value)| format!("Environment={}\n", quoted(&format!("{name}={value}"))))
             .collect();
-        let program = quoted(&self.program);
+        // As the program, systemd takes no quotes and no backslash in a name; in an argument it does.
+        let env = if self.program.contains(['"', '\'', '\\']) { "/usr/bin/env " } else { "" };
+        let name = if env.is_empty() { self.program.clone() } else { self.program.replace('$', "$$") };
+        let program = format!("{env}{}", quoted(&name));
         let arguments = arguments.join(" ");
         format!(
             "{MARK}\n\
@@ -134,8 +137,10 @@ mod tests {
         let start = service.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
         assert_eq!(
             start,
-            r#"ExecStart="/home/an n/100%%/$x/a\"b\\/notify-done" outbox flush --quiet --config "/home/$$HOME/工作 50%%.toml""#
+            r#"ExecStart=/usr/bin/env "/home/an n/100%%/$$x/a\"b\\/notify-done" outbox flush --quiet --config "/home/$$HOME/工作 50%%.toml""#
         );
+        let plain = Job { program: "/home/$x/a b".into(), ..job() }.service();
+        assert!(plain.contains("\nExecStart=\"/home/$x/a b\" outbox"), "{plain}");
         assert!(service.contains("\nEnvironment=\"NOTIFY_DONE_STATE=/var/a b/50%%\"\n"), "{service}");
         assert!(is_ours(&service) && is_ours(&timer()) && !is_ours("[Unit]\n") && !is_ours(""));
         assert_eq!(quoted("a\nb"), "\"a\\x0ab\"");
