@@ -35,7 +35,7 @@ const PLAIN: &str = "plain.mime";
 /// There when mails were given up and nobody was told.
 const UNTOLD: &str = "untold";
 
-fn file_of(form: Form) -> &'static str {
+pub(super) fn file_of(form: Form) -> &'static str {
     match form {
         Form::Full => BODY,
         Form::Plain => PLAIN,
@@ -127,12 +127,17 @@ impl Store {
         self.folder(folder).join(id.as_str())
     }
 
+    /// A place of this process in tmp/: what lies there when it has ended is removed.
+    pub(super) fn aside(&self, id: &EntryId) -> PathBuf {
+        self.root.join("tmp").join(format!("{id}@{}", Owner::this().name()))
+    }
+
     /// Begins an entry: the caller writes its body, then commits.
     ///
     /// # Errors
     /// `Storage`.
     pub fn begin(&self, id: &EntryId) -> Result<Pending> {
-        let folder = self.root.join("tmp").join(format!("{id}@{}", Owner::this().name()));
+        let folder = self.aside(id);
         let path = folder.join(BODY);
         let body = private_dir(&folder)
             .and_then(|()| create_private(&path))
@@ -255,11 +260,8 @@ impl Store {
     pub(super) fn peek(&self, id: &EntryId) -> Option<Entry> {
         let waits = |folder| self.load(folder, id).ok();
         let sent_now = || {
-            let sending = self.root.join("sending");
-            let names = self.names(&sending).ok()?;
-            let name =
-                names.iter().find(|name| split_claim(name).is_some_and(|(claimed, _)| claimed == *id))?;
-            read_entry(&sending.join(name), id).ok()
+            let (_, folder) = self.claimed().ok()?.into_iter().find(|(claimed, _)| claimed == id)?;
+            read_entry(&folder, id).ok()
         };
         // As in `find`: in the order in which entries move.
         waits(Folder::Held).or_else(|| waits(Folder::New)).or_else(sent_now).or_else(|| waits(Folder::New))
@@ -282,11 +284,16 @@ impl Store {
     /// # Errors
     /// `Storage` when the folder can't be read.
     pub fn sending(&self) -> Result<Vec<EntryId>> {
-        let names = self.names(&self.root.join("sending"))?;
-        let mut ids: Vec<EntryId> =
-            names.iter().filter_map(|name| split_claim(name).map(|(id, _)| id)).collect();
+        let mut ids: Vec<EntryId> = self.claimed()?.into_iter().map(|(id, _)| id).collect();
         ids.sort();
         Ok(ids)
+    }
+
+    /// The same with the folders that they lie in meanwhile, in no order.
+    pub(super) fn claimed(&self) -> Result<Vec<(EntryId, PathBuf)>> {
+        let sending = self.root.join("sending");
+        let names = self.names(&sending)?.into_iter();
+        Ok(names.filter_map(|name| split_claim(&name).map(|(id, _)| (id, sending.join(&name)))).collect())
     }
 
     /// Takes an entry out of new/ for this process. None: another was quicker, or it isn't there.
