@@ -90,12 +90,7 @@ pub fn barred(path: &Path) -> Option<&Path> {
 
 /// Opens a regular file for reading, and nothing that could hang or never end (a FIFO, a device).
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"))
-    }
+    open_file(path, 0).map(|(file, _)| file)
 }
 
 /// The same for a file of ours: no link, nobody else's, and nobody else may write it.
@@ -103,12 +98,12 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Those of [`open_regular`]; with the fix in words when it isn't ours alone.
 pub fn open_ours(path: &Path) -> io::Result<File> {
-    let file = open_regular(path)?;
-    let (named, opened) = (std::fs::symlink_metadata(path)?, file.metadata()?);
     // Not `PermissionDenied`: who sees that says "make the folder writable".
-    if !named.is_file() || named.ino() != opened.ino() {
-        return Err(io::Error::other("it is a link, not a file: put the file itself there"));
-    }
+    let (file, opened) = open_file(path, libc::O_NOFOLLOW).map_err(|error| match error.raw_os_error() {
+        // What open(2) says of a link with O_NOFOLLOW.
+        Some(libc::ELOOP) => io::Error::other("it is a link, not a file: put the file itself there"),
+        _ => error,
+    })?;
     let shown = path.display();
     if !is_mine(opened.uid()) {
         let (owner, me) = (opened.uid(), nix::unistd::geteuid());
@@ -123,6 +118,17 @@ pub fn open_ours(path: &Path) -> io::Result<File> {
         return Err(io::Error::other(why));
     }
     Ok(file)
+}
+
+fn open_file(path: &Path, more_flags: i32) -> io::Result<(File, Metadata)> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | more_flags;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let opened = file.metadata()?;
+    if opened.is_file() {
+        Ok((file, opened))
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"))
+    }
 }
 
 fn make_dir(path: &Path) -> io::Result<()> {
