@@ -20,6 +20,7 @@ const PURE: &[&str] = &[
     "deliver/diagnose.rs",
     "deliver/ehlo.rs",
     "deliver/replies.rs",
+    "deliver/reply.rs",
     "deliver/verdict.rs",
     "deliver/words.rs",
     "mail/draft.rs",

@@ -9,7 +9,7 @@ use super::words;
 use crate::cli::OutboxAction;
 use crate::config::read_secret::read_secret;
 use crate::config::{Account, Loaded, Overrides, Settings};
-use crate::deliver::smtp::attempt_blocking;
+use crate::deliver::courier::Courier;
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
 use crate::mail::draft::{Draft, header_block};
@@ -200,6 +200,7 @@ pub fn drain_telling(
     // It holds codes from here on.
     crate::sys::process::forbid_core();
     let tell = std::cell::RefCell::new(tell);
+    let mut courier = Courier::new();
     let mut secret = |account: &Account| {
         let source = account.secret.as_ref().ok_or_else(|| no_code(account))?;
         let read = read_secret(source)?;
@@ -212,7 +213,7 @@ pub fn drain_telling(
         now: &mut clock::now,
         secret: &mut secret,
         headers: &mut headers,
-        send: &mut |job, ledger| attempt_blocking(job, ledger),
+        send: &mut |job, ledger| courier.attempt(job, ledger),
         events: &mut |event| {
             if let Some(word) = words::of_event(&event, lang) {
                 (tell.borrow_mut())(word);
