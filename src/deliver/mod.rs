@@ -8,6 +8,7 @@ mod connect;
 pub mod courier;
 pub mod diagnose;
 pub mod ehlo;
+mod eyeballs;
 pub mod job;
 mod login;
 mod replies;
