@@ -115,6 +115,19 @@ pub fn under_another_file(file: &Path, lang: Lang) -> (String, &'static str) {
     }
 }
 
+/// Notices that nobody was told of.
+pub fn given_up(count: usize, lang: Lang) -> String {
+    match lang {
+        Lang::En => format!(
+            "{count} of your notices could not be delivered and were given up: `notify-done outbox list` says why, \
+             `notify-done outbox retry` tries them anew"
+        ),
+        Lang::Zh => format!(
+            "有 {count} 封通知未能送达，已放弃：`notify-done outbox list` 可查看原因，`notify-done outbox retry` 可重新发送"
+        ),
+    }
+}
+
 /// Notices that a flush leaves where they are.
 pub fn older_are_kept(count: usize, lang: Lang) -> String {
     match lang {

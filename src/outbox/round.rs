@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use super::accounts::tag;
 use super::choice::{accepted, accounts_for, choose_recipients, contact, refusals, scene, worst};
-use super::drain::{Drain, Letterhead, Resting};
-use super::entry::{AttemptRecord, Entry, Folder, GaveUp, Recipients, Standing, State};
+use super::drain::{Drain, Letterhead, Pick, Resting};
+use super::entry::{AttemptRecord, Contact, Entry, Folder, GaveUp, Recipients, Standing, State};
 use super::event::{Event, Next};
 use super::health::{Health, Permit};
 use super::schedule::{counts, expired, next_form, next_try};
 use super::store::Claim;
 use crate::config::{Account, Mailbox, Secret};
-use crate::deliver::diagnose::{Diagnosis, diagnose, no_account};
+use crate::deliver::diagnose::{Diagnosis, Scene, diagnose, no_account};
 use crate::deliver::job::{Job, Progress};
 use crate::deliver::verdict::{Attempt, Cause, Class, Failure, Outcome, RecipientResult, Stage};
 use crate::error::{Error, Result};
@@ -183,7 +183,7 @@ impl Drain<'_, '_> {
         round.tried = true;
         let attempt = match ready {
             Ok(ready) => self.attempt_as(claim, (account, ready), recipients),
-            Err(failure) => not_begun(failure),
+            Err(failure) => not_begun(account, failure),
         };
         self.learn(claim, (account, attempt), round)
     }
@@ -215,12 +215,16 @@ impl Drain<'_, '_> {
     }
 
     /// Its code can't be had: nor can it for the next mail, and asking may take a while, or somebody's
-    /// passphrase.
+    /// passphrase. That is a failure of the mail that is asked for. For what else lies there it isn't:
+    /// the code may be in the environment of another process, that has left it to us.
     fn no_secret(&mut self, account: &Account, error: &Error) -> Unready {
         let failure = Failure { stage: Stage::Prepare, class: Class::Settings, cause: Cause::local(error) };
-        let until = next_try(failure.class, 1, (self.hands.now)());
-        self.resting.push(Resting { account: account.name.clone(), until, failure: failure.clone() });
-        Unready::Failed(failure)
+        let resting = Resting { account: account.name.clone(), until: None, failure: failure.clone() };
+        self.resting.push(resting);
+        match self.plan.pick {
+            Pick::Only(_) => Unready::Failed(failure),
+            Pick::All(_) => Unready::Rests(Wait { failure, until: None }),
+        }
     }
 
     /// Tries one account, and notes what that shows of it.
@@ -269,7 +273,7 @@ impl Drain<'_, '_> {
             Ok(headers) => headers,
             Err(error) => {
                 let (stage, class) = (Stage::Prepare, Class::Transient);
-                return not_begun(Failure { stage, class, cause: Cause::local(&error) });
+                return not_begun(account, Failure { stage, class, cause: Cause::local(&error) });
             }
         };
         let pending = recipients.pending();
@@ -303,12 +307,12 @@ impl Drain<'_, '_> {
         (account, attempt): (&Account, Attempt),
         round: &mut Round,
     ) -> Step {
-        let Attempt { recipients: results, outcome, elapsed, .. } = attempt;
+        let Attempt { recipients: results, outcome, endpoint, elapsed } = attempt;
         let name = account.name.clone();
         claim.entry.record_attempt(AttemptRecord {
             at: (self.hands.now)(),
             account: name.clone(),
-            server: Some(contact(account)),
+            server: Some(Contact { port: endpoint.port, ..contact(account) }),
             form: claim.entry.form,
             outcome: outcome.clone(),
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
@@ -328,7 +332,7 @@ impl Drain<'_, '_> {
                 round.waits.push((class, fixed));
             }
         }
-        let diagnosis = diagnose(failure, &scene(account));
+        let diagnosis = diagnose(failure, &Scene { port: endpoint.port, ..scene(account) });
         round.last = Some(Tried { account: name, diagnosis, results });
         // Another account must not send it before this is on record; a disk that can't take that is told
         // when the round is over.
@@ -369,7 +373,9 @@ impl Drain<'_, '_> {
             Folder::Sent | Folder::Held => {}
         }
         let next = next_of(entry, true);
-        let (entry, name, scene) = (entry.id.clone(), account.name.clone(), scene(account));
+        let port = entry.attempts.last().and_then(|attempt| Some(attempt.server.as_ref()?.port));
+        let scene = Scene { port: port.unwrap_or(account.server.port), ..scene(account) };
+        let (entry, name) = (entry.id.clone(), account.name.clone());
         let refused = refusals(&results, &scene);
         let event = match outcome {
             Outcome::Failed(failure) => {
@@ -448,8 +454,9 @@ impl Drain<'_, '_> {
     }
 }
 
-fn not_begun(failure: Failure) -> Attempt {
-    Attempt { recipients: Vec::new(), outcome: Outcome::Failed(failure), elapsed: Duration::ZERO }
+fn not_begun(account: &Account, failure: Failure) -> Attempt {
+    let (outcome, endpoint) = (Outcome::Failed(failure), account.server.endpoint());
+    Attempt { recipients: Vec::new(), outcome, endpoint, elapsed: Duration::ZERO }
 }
 
 fn next_of(entry: &Entry, tried: bool) -> Next {

@@ -32,6 +32,8 @@ use crate::sys::fs::{create_private, private_dir, sync_dir};
 
 const BODY: &str = "body.mime";
 const PLAIN: &str = "plain.mime";
+/// There when mails were given up and nobody was told.
+const UNTOLD: &str = "untold";
 
 pub(super) fn file_of(form: Form) -> &'static str {
     match form {
@@ -92,6 +94,25 @@ impl Store {
     /// The outbox that is at `root`, be it writable or not: to look for an entry in it.
     pub fn existing(root: PathBuf) -> Option<Self> {
         root.is_dir().then_some(Self { root })
+    }
+
+    /// A file of the outbox's own, beside its folders.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Mails were given up, and nobody was told.
+    pub fn note_untold(&self) {
+        // A full disk costs the message at the next start; `outbox list` still has them.
+        best_effort(create_private(&self.beside(UNTOLD)));
+    }
+
+    /// How many lie in failed/, if some came there since this was asked last. Costs one look where
+    /// there are none.
+    pub fn take_untold(root: &Path) -> Option<usize> {
+        fs::remove_file(root.join(UNTOLD)).ok()?;
+        let failed = fs::read_dir(root.join(Folder::Failed.name())).map_or(0, Iterator::count);
+        (failed > 0).then_some(failed)
     }
 
     pub(super) fn accounts(&self) -> PathBuf {
