@@ -26,6 +26,7 @@ const PURE: &[&str] = &[
     "deliver/ehlo.rs",
     "deliver/meanings.rs",
     "deliver/replies.rs",
+    "deliver/reply.rs",
     "deliver/verdict.rs",
     "deliver/words.rs",
     "mail/draft.rs",
