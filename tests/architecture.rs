@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "deliver/ehlo.rs",
     "deliver/replies.rs",
     "deliver/reply.rs",
+    "deliver/transcript.rs",
     "deliver/verdict.rs",
     "deliver/words.rs",
     "mail/draft.rs",
