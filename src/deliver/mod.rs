@@ -4,6 +4,7 @@
 //! into a class, a cause and a fix in words. Whether and when to try again is `outbox/`'s business.
 
 mod body;
+mod codes;
 mod connect;
 pub mod courier;
 pub mod diagnose;
@@ -11,6 +12,7 @@ pub mod ehlo;
 mod eyeballs;
 pub mod job;
 mod login;
+mod meanings;
 pub mod probe;
 pub mod recorder;
 mod replies;
