@@ -74,15 +74,25 @@ impl Wire {
             }
             self.pending.drain(..std::mem::take(&mut self.used));
             searched = self.pending.len();
-            let mut chunk = [0; 16_384];
-            let count = match &mut self.stream {
-                Stream::Plain(stream) => stream.read(&mut chunk)?,
-                Stream::Tls(stream) => stream.read(&mut chunk)?,
-            };
-            if count == 0 {
-                return Err(Over);
-            }
-            self.pending.extend_from_slice(&chunk[..count]);
+            self.read()?;
         }
+    }
+
+    /// Waits until there is something that nobody has read.
+    pub(super) fn wait_for_bytes(&mut self) -> Result<(), Over> {
+        if self.has_more() { Ok(()) } else { self.read() }
+    }
+
+    fn read(&mut self) -> Result<(), Over> {
+        let mut chunk = [0; 16_384];
+        let count = match &mut self.stream {
+            Stream::Plain(stream) => stream.read(&mut chunk)?,
+            Stream::Tls(stream) => stream.read(&mut chunk)?,
+        };
+        if count == 0 {
+            return Err(Over);
+        }
+        self.pending.extend_from_slice(&chunk[..count]);
+        Ok(())
     }
 }
