@@ -28,6 +28,8 @@ pub enum Stage {
     Handshake,
     Greeting,
     Ehlo,
+    /// EHLO behind STARTTLS; where the script says nothing of it, it is answered as the first is.
+    EhloAgain,
     /// HELO; where the script says nothing of it, it is answered as EHLO is.
     Helo,
     StartTls,
@@ -71,7 +73,7 @@ pub enum Action {
     ManyLines(usize),
     /// The usual reply, its lines ended by LF alone.
     BareLf,
-    /// These bytes as soon as the client has said something; then all is taken in silence until it goes.
+    /// These bytes as soon as the client has said something more; then all is taken in silence until it goes.
     /// (Closing on bytes that nobody reads would take the answer back: RFC 9293 section 3.6.1.)
     Last(Vec<u8>),
 }
@@ -191,6 +193,7 @@ impl Script {
 
     pub(super) fn action(&self, stage: Stage) -> Option<&Action> {
         let said = |stage| self.actions.iter().rev().find(|(at, _)| *at == stage).map(|(_, action)| action);
-        if stage == Stage::Helo { said(stage).or_else(|| said(Stage::Ehlo)) } else { said(stage) }
+        let as_ehlo = matches!(stage, Stage::Helo | Stage::EhloAgain);
+        said(stage).or_else(|| said(Stage::Ehlo).filter(|_| as_ehlo))
     }
 }

@@ -111,7 +111,8 @@ impl Session<'_> {
             false => format!("250-{line}"),
         });
         let text = marked.collect::<Vec<_>>().join("\n");
-        self.greeted(Stage::Ehlo, &text, name)
+        let again = self.script.tls == TlsMode::StartTls && self.over_tls;
+        self.greeted(if again { Stage::EhloAgain } else { Stage::Ehlo }, &text, name)
     }
 
     fn greeted(&mut self, stage: Stage, usual: &str, name: &str) -> Result<(), Over> {
