@@ -52,15 +52,17 @@ fn report(rows: &[Row], failed: usize, begin: Instant) {
     }
     let counts: Vec<String> = classes.iter().map(|(class, count)| format!("{count} {class}")).collect();
     let seconds = begin.elapsed().as_secs_f64();
-    writeln!(
-        std::io::stderr(),
-        "\nfault matrix: {} cases, {} classes ({}), {failed} failed, {seconds:.1} s",
+    let line = format!(
+        "\nfault matrix: {} cases, {} classes ({}), {failed} failed, {seconds:.1} s\n",
         rows.len(),
         classes.len(),
         counts.join(", ")
-    )
-    .unwrap();
+    );
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
+
+/// A kind of fault, and which are of it.
+type Way = (&'static str, fn(&Fault) -> bool);
 
 /// Catches: a matrix with holes, or with the same case twice.
 #[test]
@@ -70,7 +72,7 @@ fn the_matrix_is_whole() {
     let names: BTreeSet<String> = rows.iter().map(ToString::to_string).collect();
     assert_eq!(names.len(), rows.len(), "a case stands there twice");
     // A reply can be bent in each of these ways, whichever it is.
-    let ways: &[(&str, fn(&Fault) -> bool)] = &[
+    let ways: &[Way] = &[
         ("hang", |fault| matches!(fault, Fault::Hang)),
         ("drop", |fault| matches!(fault, Fault::Drop)),
         ("a byte at a time, too slow", |fault| matches!(fault, Fault::Slow)),

@@ -149,6 +149,7 @@ pub struct Row {
     pub reached: (usize, usize),
 }
 
+#[expect(clippy::too_many_arguments, reason = "a column of the table each")]
 const fn row(
     at: Stage,
     fault: Fault,
