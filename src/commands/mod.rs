@@ -1,7 +1,9 @@
 //! One file per command: the only wiring of the stages.
 
+pub mod background;
 pub mod claims;
 pub mod common;
+pub mod event_words;
 pub mod find;
 pub mod keep;
 pub mod missing;

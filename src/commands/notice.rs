@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::background::Background;
 use super::common::{self, Context};
 use super::keep::{Draft, Picture, keep, picture};
 use super::prune::{Keep, prune};
@@ -14,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::mail::draft::message_id;
 use crate::outbox::drain::{Pick, Plan};
 use crate::outbox::entry::{Addressing, Entry, EntryId, Form, HeldReason};
+use crate::outbox::schedule::Urgency;
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::render::terminal;
@@ -64,11 +66,19 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     }
     teller.say(&Word::Done);
     missing::make_and_send(context, &facts.start.id);
+    let waits = made.as_ref().filter(|(_, held)| held.is_none()).map(|(store, _)| store);
+    if let Some(store) = waits {
+        Background::new(context, store).send_what_is_due();
+    }
     if let (Some(root), Some(_)) = (&context.root, &made)
         && let Ok(store) = Store::open(root.join("outbox"))
     {
         let keep = Keep::of(&loaded.settings.log, &facts.start.id);
         prune(root, &store, &keep, clock::now());
+    }
+    if let Some(store) = waits {
+        let patience = loaded.settings.notify.keep_trying;
+        Background::new(context, store).keep_trying(&entry_id(facts), &loaded.settings, patience);
     }
 }
 
@@ -239,7 +249,7 @@ fn entry(
         waits: None,
         rounds: 0,
         form: Form::Full,
-        plain_subject: None,
+        plain_subject: Some(picture.plain.subject.clone()),
         refused_by: Vec::new(),
         gave_up: None,
         revived: None,
@@ -258,8 +268,12 @@ pub(super) fn send_first(
         preferred: settings.account.as_deref(),
         mail: &settings.mail,
         wait: Duration::ZERO,
+        urgency: Urgency::Due,
+        bound: None,
     };
-    if let Err(error) = super::outbox::drain_telling(store, &plan, lang, &mut |word| teller.say(&word)) {
-        teller.say(&Word::Trouble(with_hints(&error)));
+    match super::outbox::drain_telling(store, &plan, lang, &mut |word| teller.say(&word)) {
+        Ok(tally) if tally.failed > 0 && !teller.is_heard() => store.note_untold(),
+        Ok(_) => {}
+        Err(error) => teller.say(&Word::Trouble(with_hints(&error))),
     }
 }

@@ -10,6 +10,8 @@ use crate::sys::fs::{Durability, open_ours, replace};
 const ENTRY: &str = "entry.json";
 /// No entry of ours is larger, bytes.
 const LARGEST: u64 = 4 << 20;
+/// Most are smaller, bytes: then one read takes it all.
+const USUAL: usize = 8 << 10;
 
 /// True: done. False: another process was quicker.
 pub(super) fn gone_is_fine(done: io::Result<()>) -> io::Result<bool> {
@@ -23,7 +25,7 @@ pub(super) fn gone_is_fine(done: io::Result<()>) -> io::Result<bool> {
 pub(super) fn read_entry(folder: &Path, id: &EntryId) -> Result<Entry> {
     let path = folder.join(ENTRY);
     let read = || {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(USUAL);
         open_ours(&path)?.take(LARGEST).read_to_end(&mut bytes)?;
         Ok(bytes)
     };

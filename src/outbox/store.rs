@@ -7,6 +7,7 @@
 //!        held/<id>/               waits for the user (no account, unusable config)
 //!        sent/<id>/               delivered; entry.json is the receipt, the body is gone
 //!        failed/<id>/             given up, with the reason
+//!        accounts/<mark>.json     what is known of an account across runs (see `health`)
 //! ```
 //!
 //! The guarantee: when [`Store::commit`] or [`Claim::save`] has returned, a crash of the process or
@@ -23,13 +24,23 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::claim::{self, Heartbeat, Owner};
-use super::entry::{Entry, EntryId, Folder};
+use super::entry::{Entry, EntryId, Folder, Form};
 use super::files::{gone_is_fine, read_entry, trouble, write_entry};
 use crate::error::{Error, Kind, Result};
 use crate::sys::best_effort;
 use crate::sys::fs::{create_private, private_dir, sync_dir};
 
 const BODY: &str = "body.mime";
+const PLAIN: &str = "plain.mime";
+/// There when mails were given up and nobody was told.
+const UNTOLD: &str = "untold";
+
+pub(super) fn file_of(form: Form) -> &'static str {
+    match form {
+        Form::Full => BODY,
+        Form::Plain => PLAIN,
+    }
+}
 
 /// Where an entry was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +57,19 @@ pub struct Pending {
     folder: PathBuf,
     /// Where its body is written to; sync is [`Store::commit`]'s.
     pub body: File,
+    plain: Option<File>,
+}
+
+impl Pending {
+    /// Where the body of [`Form::Plain`] is written to.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn plain(&mut self) -> Result<&mut File> {
+        let path = self.folder.join(PLAIN);
+        let file = create_private(&path).map_err(|error| trouble("can't make", &path, &error))?;
+        Ok(self.plain.insert(file))
+    }
 }
 
 /// The outbox.
@@ -72,6 +96,29 @@ impl Store {
         root.is_dir().then_some(Self { root })
     }
 
+    /// A file of the outbox's own, beside its folders.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Mails were given up, and nobody was told.
+    pub fn note_untold(&self) {
+        // A full disk costs the message at the next start; `outbox list` still has them.
+        best_effort(create_private(&self.beside(UNTOLD)));
+    }
+
+    /// How many lie in failed/, if some came there since this was asked last. Costs one look where
+    /// there are none.
+    pub fn take_untold(root: &Path) -> Option<usize> {
+        fs::remove_file(root.join(UNTOLD)).ok()?;
+        let failed = fs::read_dir(root.join(Folder::Failed.name())).map_or(0, Iterator::count);
+        (failed > 0).then_some(failed)
+    }
+
+    pub(super) fn accounts(&self) -> PathBuf {
+        self.root.join("accounts")
+    }
+
     fn folder(&self, folder: Folder) -> PathBuf {
         self.root.join(folder.name())
     }
@@ -80,17 +127,22 @@ impl Store {
         self.folder(folder).join(id.as_str())
     }
 
+    /// A place of this process in tmp/: what lies there when it has ended is removed.
+    pub(super) fn aside(&self, id: &EntryId) -> PathBuf {
+        self.root.join("tmp").join(format!("{id}@{}", Owner::this().name()))
+    }
+
     /// Begins an entry: the caller writes its body, then commits.
     ///
     /// # Errors
     /// `Storage`.
     pub fn begin(&self, id: &EntryId) -> Result<Pending> {
-        let folder = self.root.join("tmp").join(format!("{id}@{}", Owner::this().name()));
+        let folder = self.aside(id);
         let path = folder.join(BODY);
         let body = private_dir(&folder)
             .and_then(|()| create_private(&path))
             .map_err(|error| trouble("can't make", &path, &error))?;
-        Ok(Pending { id: id.clone(), folder, body })
+        Ok(Pending { id: id.clone(), folder, body, plain: None })
     }
 
     /// Gives an entry up before it is one, and the room it took with it.
@@ -113,10 +165,11 @@ impl Store {
     /// # Errors
     /// `Storage`; then there is no entry, and nothing is left of it.
     pub fn commit(&self, pending: Pending, entry: &Entry, folder: Folder) -> Result<()> {
-        let Pending { id, folder: made, body } = pending;
+        let Pending { id, folder: made, body, plain } = pending;
         let to = self.place(folder, &id);
         let moved = body
             .sync_all()
+            .and_then(|()| plain.map_or(Ok(()), |plain| plain.sync_all()))
             .map_err(|error| trouble("can't write", &made.join(BODY), &error))
             .and_then(|()| write_entry(&made, entry))
             .and_then(|()| rename_once(&made, &to).map_err(|error| trouble("can't move", &made, &error)));
@@ -178,8 +231,8 @@ impl Store {
     }
 
     /// The body's file; gone once the mail is delivered.
-    pub fn body(&self, folder: Folder, id: &EntryId) -> PathBuf {
-        self.place(folder, id).join(BODY)
+    pub fn body(&self, folder: Folder, id: &EntryId, form: Form) -> PathBuf {
+        self.place(folder, id).join(file_of(form))
     }
 
     /// Where an entry is.
@@ -207,11 +260,8 @@ impl Store {
     pub(super) fn peek(&self, id: &EntryId) -> Option<Entry> {
         let waits = |folder| self.load(folder, id).ok();
         let sent_now = || {
-            let sending = self.root.join("sending");
-            let names = self.names(&sending).ok()?;
-            let name =
-                names.iter().find(|name| split_claim(name).is_some_and(|(claimed, _)| claimed == *id))?;
-            read_entry(&sending.join(name), id).ok()
+            let (_, folder) = self.claimed().ok()?.into_iter().find(|(claimed, _)| claimed == id)?;
+            read_entry(&folder, id).ok()
         };
         // As in `find`: in the order in which entries move.
         waits(Folder::Held).or_else(|| waits(Folder::New)).or_else(sent_now).or_else(|| waits(Folder::New))
@@ -234,11 +284,16 @@ impl Store {
     /// # Errors
     /// `Storage` when the folder can't be read.
     pub fn sending(&self) -> Result<Vec<EntryId>> {
-        let names = self.names(&self.root.join("sending"))?;
-        let mut ids: Vec<EntryId> =
-            names.iter().filter_map(|name| split_claim(name).map(|(id, _)| id)).collect();
+        let mut ids: Vec<EntryId> = self.claimed()?.into_iter().map(|(id, _)| id).collect();
         ids.sort();
         Ok(ids)
+    }
+
+    /// The same with the folders that they lie in meanwhile, in no order.
+    pub(super) fn claimed(&self) -> Result<Vec<(EntryId, PathBuf)>> {
+        let sending = self.root.join("sending");
+        let names = self.names(&sending)?.into_iter();
+        Ok(names.filter_map(|name| split_claim(&name).map(|(id, _)| (id, sending.join(&name)))).collect())
     }
 
     /// Takes an entry out of new/ for this process. None: another was quicker, or it isn't there.
@@ -313,8 +368,9 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// The file of the form that it has now.
     pub fn body(&self) -> PathBuf {
-        self.folder.join(BODY)
+        self.folder.join(file_of(self.entry.form))
     }
 
     /// Makes the entry's state durable.
@@ -348,9 +404,10 @@ impl Claim {
             return saved.and(moved);
         }
         let saved = self.save();
-        let body = self.body();
         // Before the move, so that no crash leaves it behind. It also makes room on a full disk.
-        let dropped = gone_is_fine(fs::remove_file(&body));
+        let body = self.folder.join(BODY);
+        let plain = gone_is_fine(fs::remove_file(self.folder.join(PLAIN)));
+        let dropped = gone_is_fine(fs::remove_file(&body)).and(plain);
         let saved = saved.or_else(|_| self.save());
         self.move_to(folder)?;
         dropped.map_err(|error| trouble("can't remove", &body, &error))?;

@@ -9,21 +9,21 @@ use std::time::Duration;
 
 use super::claim::Owner;
 use super::entry::tests::sample;
-use super::entry::{EntryId, Folder, HeldReason, Recipients, Standing, Whose};
+use super::entry::{EntryId, Folder, Form, HeldReason, Recipients, Standing, Whose};
 use super::held::Which;
 use super::store::*;
 use crate::config::Mailbox;
 use crate::error::Kind;
 
-pub(super) fn id(text: &str) -> EntryId {
+pub(crate) fn id(text: &str) -> EntryId {
     EntryId::parse(text).unwrap()
 }
 
-pub(super) fn open(root: &Path) -> Store {
+pub(crate) fn open(root: &Path) -> Store {
     Store::open(root.join("outbox")).unwrap()
 }
 
-pub(super) fn put(store: &Store, name: &str, folder: Folder) {
+pub(crate) fn put(store: &Store, name: &str, folder: Folder) {
     let mut entry = sample(name);
     entry.held = (folder == Folder::Held).then_some(HeldReason::NoAccount);
     let mut pending = store.begin(&entry.id).unwrap();
@@ -39,7 +39,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// An owner of this boot and namespace that isn't alive: a pid with another start time.
-pub(super) fn dead_owner() -> String {
+pub(crate) fn dead_owner() -> String {
     let name = Owner::this().name();
     let mut parts: Vec<&str> = name.split('.').collect();
     parts[4] = "1";
@@ -64,10 +64,10 @@ fn an_entry_goes_its_way() {
     assert!(fs::read(claim.body()).unwrap().ends_with(b"hello\r\n"));
     claim.settle(Folder::Sent).unwrap();
     assert_eq!(store.find(&id("a")).unwrap(), Some(Place::In(Folder::Sent)));
-    assert!(!store.body(Folder::Sent, &id("a")).exists(), "a receipt needs no body");
+    assert!(!store.body(Folder::Sent, &id("a"), Form::Full).exists(), "a receipt needs no body");
     let claim = store.claim(&id("b")).unwrap().unwrap();
     claim.settle(Folder::Failed).unwrap();
-    assert!(store.body(Folder::Failed, &id("b")).exists());
+    assert!(store.body(Folder::Failed, &id("b"), Form::Full).exists());
     assert_eq!(store.find(&id("nothing")).unwrap(), None);
     assert_eq!(store.load(Folder::New, &id("nothing")).unwrap_err().kind, Kind::NotFound);
 }
@@ -151,7 +151,7 @@ fn a_claim_that_was_taken_away_cant_be_saved() {
     fs::rename(sending.join(&names(&sending)[0]), folder.path().join("outbox/new/a")).unwrap();
     assert_eq!(claim.save().unwrap_err().kind, Kind::Storage);
     assert!(claim.settle(Folder::Sent).is_err());
-    assert!(store.body(Folder::New, &id("a")).exists());
+    assert!(store.body(Folder::New, &id("a"), Form::Full).exists());
 }
 
 #[test]

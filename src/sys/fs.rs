@@ -90,22 +90,44 @@ pub fn barred(path: &Path) -> Option<&Path> {
 
 /// Opens a regular file for reading, and nothing that could hang or never end (a FIFO, a device).
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"))
-    }
+    open_file(path, 0).map(|(file, _)| file)
 }
 
-/// The same for a file of ours: no link, and nobody else's.
+/// The same for a file of ours: no link, nobody else's, and nobody else may write it.
+///
+/// # Errors
+/// Those of [`open_regular`]; with the fix in words when it isn't ours alone.
 pub fn open_ours(path: &Path) -> io::Result<File> {
-    let file = open_regular(path)?;
-    let (named, opened) = (std::fs::symlink_metadata(path)?, file.metadata()?);
-    if named.is_file() && named.ino() == opened.ino() && is_mine(opened.uid()) {
-        Ok(file)
+    // Not `PermissionDenied`: who sees that says "make the folder writable".
+    let (file, opened) = open_file(path, libc::O_NOFOLLOW).map_err(|error| match error.raw_os_error() {
+        // What open(2) says of a link with O_NOFOLLOW.
+        Some(libc::ELOOP) => io::Error::other("it is a link, not a file: put the file itself there"),
+        _ => error,
+    })?;
+    let shown = path.display();
+    if !is_mine(opened.uid()) {
+        let (owner, me) = (opened.uid(), nix::unistd::geteuid());
+        let why =
+            format!("it belongs to another user, uid {owner} (if you trust it: `sudo chown {me} {shown}`)");
+        return Err(io::Error::other(why));
+    }
+    let mode = opened.mode() & 0o7777;
+    if mode & 0o002 != 0 || (mode & 0o020 != 0 && !super::users::has_private_group(&opened)) {
+        let why =
+            format!("others may write it, mode {mode:04o} (look what it says, then: `chmod 600 {shown}`)");
+        return Err(io::Error::other(why));
+    }
+    Ok(file)
+}
+
+fn open_file(path: &Path, more_flags: i32) -> io::Result<(File, Metadata)> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | more_flags;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let opened = file.metadata()?;
+    if opened.is_file() {
+        Ok((file, opened))
     } else {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it isn't a file of yours"))
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"))
     }
 }
 
@@ -290,7 +312,32 @@ mod tests {
         assert!(open_regular(&at("fifo")).is_err());
         // Only root may give a file away.
         if std::os::unix::fs::lchown(at("secret"), Some(65534), Some(65534)).is_ok() {
-            assert!(open_ours(&at("secret")).is_err() && open_regular(&at("secret")).is_ok());
+            assert!(open_regular(&at("secret")).is_ok());
+            let why = open_ours(&at("secret")).unwrap_err().to_string();
+            assert!(why.contains("uid 65534") && why.contains("sudo chown"), "{why}");
+        }
+    }
+
+    /// Catches: an entry that says whatever others of this machine want, sent in the user's name.
+    #[test]
+    fn a_file_that_others_may_write_is_not_ours_to_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("entry.json");
+        std::fs::write(&path, b"{}").unwrap();
+        for mode in [0o600, 0o400, 0o644] {
+            set_mode(&path, mode);
+            assert!(open_ours(&path).is_ok(), "{mode:o}");
+        }
+        for mode in [0o602, 0o666] {
+            set_mode(&path, mode);
+            let why = open_ours(&path).unwrap_err().to_string();
+            assert!(why.contains(&format!("mode {mode:04o}")), "{why}");
+            assert!(why.contains(&format!("chmod 600 {}", path.display())), "{why}");
+        }
+        set_mode(&path, 0o660);
+        // Only root may give a file to a group that it isn't in.
+        if std::os::unix::fs::lchown(&path, None, Some(54_321)).is_ok() {
+            assert!(open_ours(&path).unwrap_err().to_string().contains("mode 0660"));
         }
     }
 
