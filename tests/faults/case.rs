@@ -10,7 +10,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
-use crate::support::deaf::DeafPort;
 use crate::support::env::{Output, TestEnv};
 use crate::support::smtp::{Script, ScriptedServer, Stage, TlsMode};
 use crate::table::{Class, Fault, Row};
@@ -19,9 +18,9 @@ const USER: &str = "10001@qq.com";
 const CODE: &str = "abcdefghijklmnop";
 /// The account's `timeout` where the server lets it wait; its other limits follow from it. What comes
 /// before the fault has to be done within it, on a busy machine too.
-pub const SHORT: Duration = Duration::from_millis(1500);
+pub const SHORT: Duration = Duration::from_secs(3);
 /// No flush takes longer, whatever the server does: four times [`SHORT`] for a message, and some room.
-const PATIENCE: Duration = Duration::from_secs(25);
+const PATIENCE: Duration = Duration::from_secs(40);
 /// More than the buffers of a connection hold.
 const LARGE: usize = 12 << 20;
 const OTHERS: [&str; 3] = ["a@example.com", "b@example.com", "c@example.com"];
@@ -111,10 +110,8 @@ impl<'a> Case<'a> {
                 done
             }
             Fault::Deaf => {
-                self.server.go_down();
-                let deaf = DeafPort::open(self.server.port());
+                self.server.go_deaf();
                 let done = self.flush();
-                drop(deaf);
                 self.server.come_up();
                 done
             }
@@ -126,9 +123,15 @@ impl<'a> Case<'a> {
         let said = words(done);
         let all_have_it = self.row.class == Class::Sent;
         done.assert_code(if all_have_it { 0 } else { 1 });
-        assert!(said.contains(self.row.says), "{:?} isn't in:\n{said}", self.row.says);
+        let says = if self.lucky(&said) { "may have arrived" } else { self.row.says };
+        assert!(said.contains(says), "{says:?} isn't in:\n{said}");
         assert!(!said.contains("panicked"), "{said}");
-        assert_eq!(said.contains("mail sent to"), self.row.reached.0 > 0, "{said}");
+        assert_eq!(said.contains("mail sent to"), self.row.reached > 0, "{said}");
+    }
+
+    /// The row knows of two outcomes, and this is the other one.
+    fn lucky(&self, said: &str) -> bool {
+        self.row.or_unknown && said.contains("may have arrived")
     }
 
     /// The one folder that has the entry, and the entry.
@@ -158,20 +161,21 @@ impl<'a> Case<'a> {
             _ => ("accepted", &Value::Null),
         };
         let expected = match self.row.class {
-            _ if self.row.reached.0 > 0 => "accepted",
+            _ if self.row.reached > 0 => "accepted",
             Class::Unknown => "unknown",
             _ => "failed",
         };
-        assert_eq!(kind, expected, "{entry:#}");
+        let lucky = self.row.or_unknown && kind == "unknown";
+        assert!(kind == expected || lucky, "{kind} {entry:#}");
         if kind != "accepted" {
-            assert_eq!(class, self.row.class.name(), "{entry:#}");
+            assert!(class == self.row.class.name() || lucky, "{entry:#}");
         }
         let accepted = states(&entry, "accepted").len();
-        assert_eq!(accepted, self.row.reached.0, "{entry:#}");
+        assert_eq!(accepted, self.row.reached, "{entry:#}");
         // Whom nobody will take: only for good, and only whom the server refused so.
         let refused = states(&entry, "refused");
-        let gone = if self.row.class.is_final() { self.row.recipients - self.row.reached.0 } else { 0 };
-        if self.row.reached.0 > 0 || self.row.at == Stage::Rcpt(0) {
+        let gone = if self.row.class.is_final() { self.row.recipients - self.row.reached } else { 0 };
+        if self.row.reached > 0 || self.row.at == Stage::Rcpt(0) {
             assert_eq!(refused.len(), gone, "{entry:#}");
         }
     }
@@ -179,7 +183,9 @@ impl<'a> Case<'a> {
     fn check_server(&self) {
         let mut commands = self.server.commands();
         // What TLS looks like to a server that doesn't speak it.
-        commands.retain(|line| line.starts_with(|first: char| first.is_ascii_uppercase()) && line.is_ascii());
+        commands.retain(|line| {
+            line.starts_with(|first: char| first.is_ascii_uppercase()) && !line.contains(char::is_control)
+        });
         let heard = commands.iter().rev().find(|line| *line != "QUIT" && *line != "RSET");
         let heard = if self.server.received().is_empty() { heard.map_or("", String::as_str) } else { "." };
         assert!(
@@ -188,8 +194,10 @@ impl<'a> Case<'a> {
             self.row.last
         );
         self.check_protocol();
-        let logins = self.server.logins().len();
-        assert!(logins <= 1, "{logins} logins");
+        // A login that was refused isn't tried again; a smaller mail may go by a connection of its own.
+        let logins = self.server.logins();
+        let refused = logins.iter().filter(|login| !login.accepted).count();
+        assert!(refused <= 1 && logins.len() <= 2, "{logins:?}");
     }
 
     /// `outbox list` says why, in both languages where the row has both.
@@ -204,8 +212,9 @@ impl<'a> Case<'a> {
         let listed = list("C.UTF-8");
         if self.row.folder() == "sent" {
             assert_eq!(listed, "nothing waits in the outbox\n");
-        } else if self.row.reached.0 == 0 {
-            assert!(listed.contains(self.row.says), "{:?} isn't in:\n{listed}", self.row.says);
+        } else if self.row.reached == 0 {
+            let fits = listed.contains(self.row.says) || self.lucky(&listed);
+            assert!(fits, "{:?} isn't in:\n{listed}", self.row.says);
         }
         if !self.row.zh.is_empty() {
             let listed = list("zh_CN.UTF-8");
@@ -219,30 +228,27 @@ impl<'a> Case<'a> {
         self.server.set_script(good(self.row));
         self.configure(self.row.tls, None);
         let (folder, before) = self.entry();
-        let done = self.flush();
-        let (all, had) = (self.row.recipients, self.row.reached.0);
+        let again: &[&str] =
+            if folder == "failed" { &["retry", "--all-failed"] } else { &["flush", "--all"] };
+        let args = ["outbox"].iter().chain(again);
+        let done = self.env.notify_done(args).limit(PATIENCE).stderr_is_free().run();
+        let (all, had) = (self.row.recipients, self.row.reached);
         let said = words(&done);
-        if folder == "new" {
-            done.assert_code(0);
-            assert!(said.contains("mail sent to"), "{said}");
-        }
-        let (after_folder, entry) = self.entry();
-        let expected = if self.row.reached.1 == all { "sent" } else { "failed" };
-        assert_eq!(after_folder, expected, "{said}\n{entry:#}");
+        done.assert_code(0);
+        assert_eq!(said.contains("mail sent to"), had < all, "{said}");
+        let (after, entry) = self.entry();
+        assert_eq!((after.as_str(), states(&entry, "accepted").len()), ("sent", all), "{said}\n{entry:#}");
         let mails = self.server.received();
         let ids = self.server.message_ids();
-        assert!(ids.len() <= 1, "{ids:?}");
-        assert!(ids.keys().all(|id| *id == before["message_id"]), "{ids:?}, {before:#}");
+        assert!(ids.len() == 1 && ids.keys().all(|id| *id == before["message_id"]), "{ids:?}, {before:#}");
         // Whom the second flush served, it served alone: who had it gets it no second time.
         let new: Vec<_> = mails[on_the_wire..].iter().flat_map(|mail| &mail.rcpts).collect();
-        assert_eq!(new.len(), self.row.reached.1 - had, "{new:?}");
+        assert_eq!(new.len(), all - had, "{new:?}");
+        // What the server took without our learning of it is sent again, with the same Message-ID.
+        let most = if self.row.class == Class::Unknown { 2 } else { 1 };
         for to in &OTHERS[..all] {
-            let count =
-                mails.iter().filter(|m| m.accepted() && m.rcpts.iter().any(|rcpt| rcpt == to)).count();
-            // What the server took without our learning of it is sent again: with the same Message-ID.
-            let doubled = usize::from(self.row.class == Class::Unknown && on_the_wire > 0);
-            let most = 1 + doubled;
-            assert!(count <= most && (count >= 1 || self.row.reached.1 < all), "{to} got it {count} times");
+            let got = mails.iter().filter(|m| m.accepted() && m.rcpts.iter().any(|rcpt| rcpt == to)).count();
+            assert!((1..=most).contains(&got), "{to} got it {got} times");
         }
         self.check_protocol();
     }

@@ -17,7 +17,9 @@ use crate::support::tls::{self, Certificate};
 use Class::{
     Content, Credentials, DailyLimit, Permanent, Sent, Settings, Throttled, TooLarge, Transient, Unknown,
 };
-use Fault::{BareLf, Bytewise, Cert, Client, Deaf, Drop, Gbk, HalfDrop, HalfHang, Hang, Last, LongLine};
+use Fault::{
+    BareLf, Bytewise, Cert, Client, Deaf, Drop, Gbk, HalfDrop, HalfHang, Hang, Last, Limit, LongLine,
+};
 use Fault::{ManyLines, Offers, Raw, Refuse, Reply, Slow, Stop, Tls10Alert, Tls10Hello};
 
 /// What an attempt comes to.
@@ -52,9 +54,9 @@ impl Class {
         }
     }
 
-    /// The same mail won't be sent again by itself.
+    /// The same mail won't be sent again by itself. (A smaller one was sent at once, and refused too.)
     pub fn is_final(self) -> bool {
-        matches!(self, Permanent)
+        matches!(self, Permanent | TooLarge)
     }
 }
 
@@ -92,6 +94,8 @@ pub enum Fault {
     Tls10Alert,
     /// The lines of EHLO.
     Offers(&'static [&'static str]),
+    /// No larger message is taken, of so many bytes; EHLO doesn't say so.
+    Limit(usize),
     /// notify.toml says this of the server, which is as its column says.
     Client(TlsMode),
 }
@@ -123,7 +127,7 @@ impl Fault {
             BareLf => Action::BareLf,
             Tls10Hello => Action::Last(tls::tls10_server_hello()),
             Tls10Alert => Action::Last(tls::tls10_alert()),
-            Refuse | Deaf | Cert(_) | Offers(_) | Client(_) => return None,
+            Refuse | Deaf | Cert(_) | Offers(_) | Limit(_) | Client(_) => return None,
         })
     }
 }
@@ -145,8 +149,10 @@ pub struct Row {
     pub auth: &'static str,
     pub large: bool,
     pub recipients: usize,
-    /// How many have the mail after the first flush and after the second.
-    pub reached: (usize, usize),
+    /// How many of them have the mail after the first flush.
+    pub reached: usize,
+    /// Whether the end of the connection is seen before the final dot is a matter of luck.
+    pub or_unknown: bool,
 }
 
 #[expect(clippy::too_many_arguments, reason = "a column of the table each")]
@@ -158,12 +164,21 @@ const fn row(
     says: &'static str,
     last: &'static str,
 ) -> Row {
-    let reached = match class {
-        Sent => (1, 1),
-        Permanent => (0, 0),
-        _ => (0, 1),
-    };
-    Row { at, fault, tls, class, says, last, zh: "", auth: "", large: false, recipients: 1, reached }
+    let reached = matches!(class, Sent) as usize;
+    Row {
+        at,
+        fault,
+        tls,
+        class,
+        says,
+        last,
+        zh: "",
+        auth: "",
+        large: false,
+        recipients: 1,
+        reached,
+        or_unknown: false,
+    }
 }
 
 impl Row {
@@ -182,10 +197,15 @@ impl Row {
         self
     }
 
-    /// Three recipients, of whom so many have the mail after the first flush and after the second.
-    const fn three(mut self, first: usize, second: usize) -> Self {
+    /// Three recipients, of whom so many have the mail after the first flush.
+    const fn three(mut self, reached: usize) -> Self {
         self.recipients = 3;
-        self.reached = (first, second);
+        self.reached = reached;
+        self
+    }
+
+    const fn or_unknown(mut self) -> Self {
+        self.or_unknown = true;
         self
     }
 
@@ -201,6 +221,7 @@ impl Row {
         match self.fault {
             Cert(certificate) => script.certificate(certificate),
             Offers(lines) => script.ehlo(lines),
+            Limit(bytes) => script.max_message(bytes),
             _ => match self.fault.action() {
                 Some(action) => script.at(self.at, action),
                 None => script,
@@ -245,10 +266,13 @@ pub fn rows() -> Vec<Row> {
 
 type Group = fn() -> Vec<Row>;
 
-const SILENT_GREETING: &str = "silent for 2 s at its greeting";
-const SILENT: &str = "silent for 2 s at an answer";
-const SILENT_LOGIN: &str = "silent for 2 s at the login";
-const SILENT_TLS: &str = "silent for 2 s at the TLS handshake";
+const SILENT_GREETING: &str = "silent for 3 s at its greeting";
+const SILENT_EHLO: &str = "silent for 3 s at the introduction (EHLO)";
+const SILENT_MAIL: &str = "silent for 3 s at the sender's address";
+const SILENT_RCPT: &str = "silent for 3 s at the recipients' addresses";
+const SILENT_DATA: &str = "silent for 3 s at the start of the message";
+const SILENT_LOGIN: &str = "silent for 3 s at the login";
+const SILENT_TLS: &str = "silent for 3 s at the TLS handshake";
 const CLOSED: &str = "ended the connection early";
 const CLOSED_ZH: &str = "提前断开了连接";
 const NO_SMTP: &str = "doesn't speak SMTP as expected";
@@ -271,9 +295,9 @@ const PART_OF_A_RECORD: &[u8] = &[22, 3, 3, 0, 90, 2, 0, 0];
 //  at           fault                          server      class      what the user reads         last heard
 #[rustfmt::skip]
 const CONNECTING: Group = || vec![
-    row(Greeting, Refuse,                       Implicit,   Transient, "no connection to localhost", "").zh("连接不上 localhost"),
-    row(Greeting, Refuse,                       ByStartTls, Transient, "no connection to localhost", ""),
-    row(Greeting, Refuse,                       Plain,      Transient, "no connection to 127.0.0.1", ""),
+    row(Greeting, Refuse,                       Implicit,   Transient, "nothing answers at port", "").zh("端口没有服务应答"),
+    row(Greeting, Refuse,                       ByStartTls, Transient, "nothing answers at port", ""),
+    row(Greeting, Refuse,                       Plain,      Transient, "nothing answers at port", ""),
     row(Greeting, Deaf,                         Implicit,   Transient, "was silent for 1 s at the connection", "").zh("建立连接时"),
     row(Greeting, Deaf,                         Plain,      Transient, "was silent for 1 s at the connection", ""),
     // What notify.toml says doesn't fit the server.
@@ -288,7 +312,7 @@ const HANDSHAKE: Group = || {
     let mut rows = Vec::new();
     for (tls, last) in [(Implicit, ""), (ByStartTls, "STARTTLS")] {
         rows.extend([
-            row(Handshake, Hang,                           tls, Transient, SILENT_TLS, last).zh("TLS 握手时 2 秒没有响应"),
+            row(Handshake, Hang,                           tls, Transient, SILENT_TLS, last).zh("TLS 握手时 3 秒没有响应"),
             row(Handshake, Drop,                           tls, Transient, CLOSED, last),
             row(Handshake, Stop(PART_OF_A_RECORD),         tls, Transient, SILENT_TLS, last),
             row(Handshake, Raw(b"220 in clear text\r\n"),  tls, Settings,  NO_TLS, last).zh("没有使用 TLS"),
@@ -308,7 +332,7 @@ const HANDSHAKE: Group = || {
 
 #[rustfmt::skip]
 const GREETING: Group = || vec![
-    row(Greeting, Hang,                         Implicit,   Transient, SILENT_GREETING, "").zh("问候时 2 秒没有响应"),
+    row(Greeting, Hang,                         Implicit,   Transient, SILENT_GREETING, "").zh("问候时 3 秒没有响应"),
     row(Greeting, Hang,                         ByStartTls, Transient, SILENT_GREETING, ""),
     row(Greeting, Hang,                         Plain,      Transient, SILENT_GREETING, ""),
     row(Greeting, Drop,                         Implicit,   Transient, CLOSED, "").zh(CLOSED_ZH),
@@ -319,7 +343,7 @@ const GREETING: Group = || vec![
     row(Greeting, Bytewise,                     ByStartTls, Sent,      SENT, "."),
     row(Greeting, Raw(GARBAGE),                 Implicit,   Transient, NO_SMTP, "").zh(NO_SMTP_ZH),
     row(Greeting, Raw(HTTP),                    Plain,      Transient, NO_SMTP, ""),
-    row(Greeting, Raw(b"\x16\x03\x01\x00\x05"), Plain,      Transient, NO_SMTP, ""),
+    row(Greeting, Raw(b"\x16\x03\x01\x00\x05\n"), Plain,   Transient, NO_SMTP, ""),
     row(Greeting, Gbk("554"),                   Implicit,   Transient, GBK_SHOWN, "").zh(GBK_SHOWN),
     row(Greeting, Gbk("220"),                   ByStartTls, Sent,      SENT, "."),
     row(Greeting, LongLine,                     Implicit,   Transient, LONG, ""),
@@ -341,28 +365,28 @@ const GREETING: Group = || vec![
 
 #[rustfmt::skip]
 const EHLO: Group = || vec![
-    row(Ehlo,     Hang,                         Implicit,   Transient, SILENT, "EHLO").zh("2 秒没有响应"),
-    row(Ehlo,     Hang,                         ByStartTls, Transient, SILENT, "EHLO"),
+    row(Ehlo,     Hang,                         Implicit,   Transient, SILENT_EHLO, "EHLO").zh("3 秒没有响应"),
+    row(Ehlo,     Hang,                         ByStartTls, Transient, SILENT_EHLO, "EHLO"),
     row(Ehlo,     Drop,                         Implicit,   Transient, CLOSED, "EHLO"),
     row(Ehlo,     Drop,                         Plain,      Transient, CLOSED, "EHLO"),
-    row(Ehlo,     Slow,                         Implicit,   Transient, SILENT, "EHLO"),
+    row(Ehlo,     Slow,                         Implicit,   Transient, SILENT_EHLO, "EHLO"),
     row(Ehlo,     Bytewise,                     Implicit,   Sent,      SENT, "."),
     row(Ehlo,     Raw(GARBAGE),                 Implicit,   Transient, NO_SMTP, "EHLO"),
-    row(Ehlo,     Raw(b"250-localhost\r\n550 AUTH PLAIN\r\n"), Implicit, Transient, NO_SMTP, "EHLO"),
+    row(Ehlo,     Raw(b"250-localhost\r\n450 AUTH PLAIN\r\n"), Implicit, Transient, "450 localhost", "EHLO"),
     row(Ehlo,     Gbk("421"),                   Implicit,   Transient, GBK_SHOWN, "EHLO"),
     row(Ehlo,     LongLine,                     Implicit,   Transient, LONG, "EHLO").zh(NO_SMTP_ZH),
     row(Ehlo,     ManyLines,                    Implicit,   Transient, MANY, "EHLO"),
     row(Ehlo,     ManyLines,                    ByStartTls, Transient, MANY, "EHLO"),
     row(Ehlo,     Reply("421 too busy"),        Implicit,   Transient, "421 too busy", "EHLO"),
     row(Ehlo,     Reply("354 go ahead"),        Implicit,   Transient, "354 go ahead", "EHLO"),
-    row(Ehlo,     HalfHang,                     Implicit,   Transient, SILENT, "EHLO"),
+    row(Ehlo,     HalfHang,                     Implicit,   Transient, SILENT_EHLO, "EHLO"),
     row(Ehlo,     HalfDrop,                     Implicit,   Transient, CLOSED, "EHLO"),
     row(Ehlo,     BareLf,                       Implicit,   Sent,      SENT, "."),
     // RFC 5321 section 3.2: whoever doesn't know EHLO is asked by HELO. But then there is no login.
     row(Ehlo,     Reply("502 what?"),           Implicit,   Transient, "502 what?", "HELO"),
     row(Helo,     Reply("250 localhost"),       Implicit,   Settings,  "offers no login that fits", "HELO"),
-    row(Helo,     Hang,                         Implicit,   Transient, SILENT, "HELO"),
-    row(Helo,     Drop,                         Implicit,   Transient, CLOSED, "HELO"),
+    row(Helo,     Hang,                         Implicit,   Transient, "502 what?", "HELO"),
+    row(Helo,     Drop,                         Implicit,   Transient, "502 what?", "HELO"),
     // What is offered.
     row(Ehlo,     Offers(&["localhost", "SIZE 100"]), Implicit, Settings, "offers no login that fits", "EHLO").zh("没有可用的登录方式"),
     row(Ehlo,     Offers(&["localhost", "AUTH XOAUTH2"]), Implicit, Settings, "XOAUTH2", "EHLO"),
@@ -372,8 +396,10 @@ const EHLO: Group = || vec![
     row(Ehlo,     Offers(&["localhost", "AUTH=PLAIN"]), Implicit, Sent, SENT, "."),
     row(Ehlo,     Offers(&["localhost", "AUTH PLAIN", "SIZE 20"]), Implicit, TooLarge, "takes 20", "AUTH PLAIN").zh("只接受 20 字节"),
     row(Ehlo,     Offers(&["localhost", "AUTH PLAIN", "SIZE 0"]), Implicit, Sent, SENT, "."),
+    // The text alone is small enough.
+    row(Ehlo,     Offers(&["localhost", "AUTH PLAIN", "SIZE 100000"]), Implicit, Sent, SENT, ".").large(),
     // Once more, behind STARTTLS.
-    row(EhloAgain, Hang,                        ByStartTls, Transient, SILENT, "EHLO"),
+    row(EhloAgain, Hang,                        ByStartTls, Transient, SILENT_EHLO, "EHLO"),
     row(EhloAgain, Drop,                        ByStartTls, Transient, CLOSED, "EHLO"),
     row(EhloAgain, Raw(GARBAGE),                ByStartTls, Transient, NO_SMTP, "EHLO"),
     row(EhloAgain, LongLine,                    ByStartTls, Transient, LONG, "EHLO"),
@@ -385,9 +411,9 @@ const EHLO: Group = || vec![
 
 #[rustfmt::skip]
 const STARTTLS: Group = || vec![
-    row(StartTls, Hang,                         ByStartTls, Transient, SILENT, "STARTTLS"),
+    row(StartTls, Hang,                         ByStartTls, Transient, SILENT_TLS, "STARTTLS"),
     row(StartTls, Drop,                         ByStartTls, Transient, CLOSED, "STARTTLS"),
-    row(StartTls, Slow,                         ByStartTls, Transient, SILENT, "STARTTLS"),
+    row(StartTls, Slow,                         ByStartTls, Transient, SILENT_TLS, "STARTTLS"),
     row(StartTls, Bytewise,                     ByStartTls, Sent,      SENT, "."),
     row(StartTls, Raw(GARBAGE),                 ByStartTls, Transient, NO_SMTP, "STARTTLS"),
     row(StartTls, Gbk("454"),                   ByStartTls, Transient, GBK_SHOWN, "STARTTLS"),
@@ -396,7 +422,7 @@ const STARTTLS: Group = || vec![
     row(StartTls, Reply("454 TLS not available"), ByStartTls, Transient, "454 TLS not available", "STARTTLS"),
     row(StartTls, Reply("502 not implemented"), ByStartTls, Transient, "502 not implemented", "STARTTLS"),
     row(StartTls, Reply("354 go ahead"),        ByStartTls, Transient, "354 go ahead", "STARTTLS"),
-    row(StartTls, HalfHang,                     ByStartTls, Transient, SILENT, "STARTTLS"),
+    row(StartTls, HalfHang,                     ByStartTls, Transient, SILENT_TLS, "STARTTLS"),
     row(StartTls, HalfDrop,                     ByStartTls, Transient, CLOSED, "STARTTLS"),
     row(StartTls, BareLf,                       ByStartTls, Sent,      SENT, "."),
     // Someone on the way speaks for the server, before TLS.
@@ -410,7 +436,7 @@ const CHALLENGES: Group = || {
     let mut rows = Vec::new();
     for n in 0..2 {
         rows.extend([
-            row(Challenge(n), Hang,                    Implicit, Transient,   SILENT_LOGIN, "AUTH LOGIN").zh("登录时 2 秒没有响应"),
+            row(Challenge(n), Hang,                    Implicit, Transient,   SILENT_LOGIN, "AUTH LOGIN").zh("登录时 3 秒没有响应"),
             row(Challenge(n), Drop,                    Implicit, Transient,   CLOSED, "AUTH LOGIN"),
             row(Challenge(n), Slow,                    Implicit, Transient,   SILENT_LOGIN, "AUTH LOGIN"),
             row(Challenge(n), Bytewise,                Implicit, Sent,        SENT, "."),
@@ -452,7 +478,7 @@ const LOGIN: Group = || {
     row(Auth,     Reply("454 Temporary failure"), Implicit, Credentials, "454 Temporary failure", "AUTH PLAIN"),
     row(Auth,     Reply("535 no"),              Implicit,   Credentials, "535 no", "AUTH PLAIN"),
     row(Auth,     Reply("535 no"),              Implicit,   Credentials, "535 no", "AUTH LOGIN").auth("login"),
-    row(Auth,     Reply("334 and now?"),        Implicit,   Transient, "334 and now?", "AUTH PLAIN"),
+    row(Auth,     Reply("334 and now?"),        Implicit,   Credentials, "501 that was one too many", "AUTH PLAIN"),
     row(Auth,     Reply("334 and now?"),        Implicit,   Transient, "334 and now?", "AUTH LOGIN").auth("login"),
     row(Auth,     HalfHang,                     Implicit,   Transient, SILENT_LOGIN, "AUTH PLAIN"),
     row(Auth,     HalfDrop,                     Implicit,   Transient, CLOSED, "AUTH PLAIN"),
@@ -461,9 +487,9 @@ const LOGIN: Group = || {
     row(Auth,     Reply("535 wrong: abcdefghijklmnop"), Implicit, Credentials, "535 wrong: ***", "AUTH PLAIN"),
     row(Auth,     Reply("535 AUTH PLAIN ADEwMDAxQHFxLmNvbQBhYmNkZWZnaGlqa2xtbm9w"), Implicit, Credentials, "535 AUTH PLAIN ***", "AUTH PLAIN"),
     // As seen in the wild.
-    row(Auth,     Reply(QQ_NOW),                Implicit,   Credentials, "the code is wrong or revoked", "AUTH PLAIN").zh("授权码错误或已失效"),
-    row(Auth,     Reply(QQ_NOW),                ByStartTls, Credentials, "the code is wrong or revoked", "AUTH PLAIN"),
-    row(Auth,     Reply(QQ_ONCE),               Implicit,   Credentials, "not its password", "AUTH PLAIN").zh("而不是密码"),
+    row(Auth,     Reply(QQ_NOW),                Implicit,   Credentials, "the authorization code is wrong or revoked", "AUTH PLAIN").zh("授权码错误或已失效"),
+    row(Auth,     Reply(QQ_NOW),                ByStartTls, Credentials, "the authorization code is wrong or revoked", "AUTH PLAIN"),
+    row(Auth,     Reply(QQ_ONCE),               Implicit,   Credentials, "not its password", "AUTH PLAIN").zh("而不是登录密码"),
     row(Auth,     Reply("535 Error: authentication failed"), Implicit, Credentials, "refused the authorization code", "AUTH PLAIN").zh("拒绝了 10001@qq.com 的授权码"),
     row(Auth,     Reply("535 authentication failed, system busy"), Implicit, Credentials, "has flagged", "AUTH PLAIN"),
     row(Auth,     Reply("550 User has no permission"), Implicit, Credentials, "SMTP service of 10001@qq.com is off", "AUTH PLAIN").zh("没有开启 SMTP 服务"),
@@ -475,9 +501,9 @@ const LOGIN: Group = || {
 
 #[rustfmt::skip]
 const MAIL: Group = || vec![
-    row(Mail,     Hang,                         Implicit,   Transient, SILENT, "MAIL"),
+    row(Mail,     Hang,                         Implicit,   Transient, SILENT_MAIL, "MAIL"),
     row(Mail,     Drop,                         Implicit,   Transient, CLOSED, "MAIL"),
-    row(Mail,     Slow,                         Implicit,   Transient, SILENT, "MAIL"),
+    row(Mail,     Slow,                         Implicit,   Transient, SILENT_MAIL, "MAIL"),
     row(Mail,     Bytewise,                     Implicit,   Sent,      SENT, "."),
     row(Mail,     Raw(GARBAGE),                 Implicit,   Transient, NO_SMTP, "MAIL"),
     row(Mail,     Gbk("550"),                   Implicit,   Permanent, GBK_SHOWN, "MAIL"),
@@ -490,7 +516,7 @@ const MAIL: Group = || vec![
     row(Mail,     Reply("550 not you"),         Implicit,   Permanent, "550 not you", "MAIL"),
     row(Mail,     Reply("571 not you"),         ByStartTls, Permanent, "571 not you", "MAIL"),
     row(Mail,     Reply("354 go ahead"),        Implicit,   Transient, "354 go ahead", "MAIL"),
-    row(Mail,     HalfHang,                     Implicit,   Transient, SILENT, "MAIL"),
+    row(Mail,     HalfHang,                     Implicit,   Transient, SILENT_MAIL, "MAIL"),
     row(Mail,     HalfDrop,                     Implicit,   Transient, CLOSED, "MAIL"),
     row(Mail,     BareLf,                       Implicit,   Sent,      SENT, "."),
     row(Mail,     Reply("501 mail from address must be same as authorization user"), Implicit, Settings, "wants the sender to be the mailbox that logged in", "MAIL").zh("要求发件人就是登录的邮箱"),
@@ -505,9 +531,9 @@ const MAIL: Group = || vec![
 
 #[rustfmt::skip]
 const RECIPIENT: Group = || vec![
-    row(Rcpt(0),  Hang,                         Implicit,   Transient, SILENT, "RCPT"),
+    row(Rcpt(0),  Hang,                         Implicit,   Transient, SILENT_RCPT, "RCPT"),
     row(Rcpt(0),  Drop,                         Implicit,   Transient, CLOSED, "RCPT"),
-    row(Rcpt(0),  Slow,                         Implicit,   Transient, SILENT, "RCPT"),
+    row(Rcpt(0),  Slow,                         Implicit,   Transient, SILENT_RCPT, "RCPT"),
     row(Rcpt(0),  Bytewise,                     Implicit,   Sent,      SENT, "."),
     row(Rcpt(0),  Raw(GARBAGE),                 Implicit,   Transient, NO_SMTP, "RCPT"),
     row(Rcpt(0),  Gbk("550"),                   Implicit,   Permanent, GBK_SHOWN, "RCPT"),
@@ -518,7 +544,7 @@ const RECIPIENT: Group = || vec![
     row(Rcpt(0),  Reply("550 no"),              Implicit,   Permanent, "550 no", "RCPT"),
     row(Rcpt(0),  Reply("251 will forward"),    Implicit,   Sent,      SENT, "."),
     row(Rcpt(0),  Reply("354 go ahead"),        Implicit,   Transient, "354 go ahead", "RCPT"),
-    row(Rcpt(0),  HalfHang,                     Implicit,   Transient, SILENT, "RCPT"),
+    row(Rcpt(0),  HalfHang,                     Implicit,   Transient, SILENT_RCPT, "RCPT"),
     row(Rcpt(0),  HalfDrop,                     Implicit,   Transient, CLOSED, "RCPT"),
     row(Rcpt(0),  BareLf,                       Implicit,   Sent,      SENT, "."),
     row(Rcpt(0),  Reply("550 Invalid User"),    Implicit,   Permanent, "this recipient doesn't exist", "RCPT").zh("收件人不存在"),
@@ -531,33 +557,33 @@ const RECIPIENT: Group = || vec![
 /// A fault that concerns one recipient leaves the others alone; one of the connection concerns all.
 #[rustfmt::skip]
 const SECOND_OF_THREE: Group = || vec![
-    row(Rcpt(1),  Hang,                         Implicit,   Transient, SILENT, "RCPT TO:<b@").three(0, 3),
-    row(Rcpt(1),  Drop,                         Implicit,   Transient, CLOSED, "RCPT TO:<b@").three(0, 3),
-    row(Rcpt(1),  Slow,                         Implicit,   Transient, SILENT, "RCPT TO:<b@").three(0, 3),
-    row(Rcpt(1),  Bytewise,                     Implicit,   Sent,      SENT, ".").three(3, 3),
-    row(Rcpt(1),  Raw(GARBAGE),                 Implicit,   Transient, NO_SMTP, "RCPT TO:<b@").three(0, 3),
-    row(Rcpt(1),  Gbk("550"),                   Implicit,   Permanent, GBK_SHOWN, ".").three(2, 2),
-    row(Rcpt(1),  LongLine,                     Implicit,   Transient, LONG, "RCPT TO:<b@").three(0, 3),
-    row(Rcpt(1),  ManyLines,                    Implicit,   Transient, MANY, "RCPT TO:<b@").three(0, 3),
-    row(Rcpt(1),  Reply("421 too busy"),        Implicit,   Transient, "421 too busy", "RCPT TO:<b@").three(0, 3),
-    row(Rcpt(1),  Reply("450 mailbox busy"),    Implicit,   Transient, "b@example.com: localhost said: 450 mailbox busy", ".").three(2, 3),
-    row(Rcpt(1),  Reply("550 no"),              Implicit,   Permanent, "b@example.com: localhost said: 550 no", ".").three(2, 2),
-    row(Rcpt(1),  Reply("550 no"),              ByStartTls, Permanent, "b@example.com: localhost said: 550 no", ".").three(2, 2),
-    row(Rcpt(1),  Reply("251 will forward"),    Implicit,   Sent,      SENT, ".").three(3, 3),
-    row(Rcpt(1),  HalfHang,                     Implicit,   Transient, SILENT, "RCPT TO:<b@").three(0, 3),
-    row(Rcpt(1),  HalfDrop,                     Implicit,   Transient, CLOSED, "RCPT TO:<b@").three(0, 3),
-    row(Rcpt(1),  BareLf,                       Implicit,   Sent,      SENT, ".").three(3, 3),
-    row(Rcpt(1),  Reply("550 Invalid User"),    Implicit,   Permanent, "b@example.com: this recipient doesn't exist", ".").three(2, 2),
-    row(Rcpt(1),  Reply("550 Mailbox unavailable or access denied"), Implicit, Throttled, "b@example.com: this recipient gets too much mail", ".").three(2, 3),
-    row(Rcpt(2),  Reply("452 too many recipients"), Implicit, Transient, "c@example.com: localhost said: 452 too many", ".").three(2, 3),
-    row(Rcpt(0),  Reply("550 Invalid User"),    Implicit,   Permanent, "a@example.com: this recipient doesn't exist", ".").three(2, 2),
+    row(Rcpt(1),  Hang,                         Implicit,   Transient, SILENT_RCPT, "RCPT TO:<b@").three(0),
+    row(Rcpt(1),  Drop,                         Implicit,   Transient, CLOSED, "RCPT TO:<b@").three(0),
+    row(Rcpt(1),  Slow,                         Implicit,   Transient, SILENT_RCPT, "RCPT TO:<b@").three(0),
+    row(Rcpt(1),  Bytewise,                     Implicit,   Sent,      SENT, ".").three(3),
+    row(Rcpt(1),  Raw(GARBAGE),                 Implicit,   Transient, NO_SMTP, "RCPT TO:<b@").three(0),
+    row(Rcpt(1),  Gbk("550"),                   Implicit,   Permanent, GBK_SHOWN, ".").three(2),
+    row(Rcpt(1),  LongLine,                     Implicit,   Transient, LONG, "RCPT TO:<b@").three(0),
+    row(Rcpt(1),  ManyLines,                    Implicit,   Transient, MANY, "RCPT TO:<b@").three(0),
+    row(Rcpt(1),  Reply("421 too busy"),        Implicit,   Transient, "421 too busy", "RCPT TO:<b@").three(0),
+    row(Rcpt(1),  Reply("450 mailbox busy"),    Implicit,   Transient, "b@example.com: localhost said: 450 mailbox busy", ".").three(2),
+    row(Rcpt(1),  Reply("550 no"),              Implicit,   Permanent, "b@example.com: localhost said: 550 no", ".").three(2),
+    row(Rcpt(1),  Reply("550 no"),              ByStartTls, Permanent, "b@example.com: localhost said: 550 no", ".").three(2),
+    row(Rcpt(1),  Reply("251 will forward"),    Implicit,   Sent,      SENT, ".").three(3),
+    row(Rcpt(1),  HalfHang,                     Implicit,   Transient, SILENT_RCPT, "RCPT TO:<b@").three(0),
+    row(Rcpt(1),  HalfDrop,                     Implicit,   Transient, CLOSED, "RCPT TO:<b@").three(0),
+    row(Rcpt(1),  BareLf,                       Implicit,   Sent,      SENT, ".").three(3),
+    row(Rcpt(1),  Reply("550 Invalid User"),    Implicit,   Permanent, "b@example.com: this recipient doesn't exist", ".").three(2),
+    row(Rcpt(1),  Reply("550 Mailbox unavailable or access denied"), Implicit, Throttled, "b@example.com: this recipient gets too much mail", ".").three(2),
+    row(Rcpt(2),  Reply("452 too many recipients"), Implicit, Throttled, "c@example.com: more recipients at once", ".").three(2),
+    row(Rcpt(0),  Reply("550 Invalid User"),    Implicit,   Permanent, "a@example.com: this recipient doesn't exist", ".").three(2),
 ];
 
 #[rustfmt::skip]
 const DATA: Group = || vec![
-    row(Data,     Hang,                         Implicit,   Transient, SILENT, "DATA"),
+    row(Data,     Hang,                         Implicit,   Transient, SILENT_DATA, "DATA"),
     row(Data,     Drop,                         Implicit,   Transient, CLOSED, "DATA").zh(CLOSED_ZH),
-    row(Data,     Slow,                         Implicit,   Transient, SILENT, "DATA"),
+    row(Data,     Slow,                         Implicit,   Transient, SILENT_DATA, "DATA"),
     row(Data,     Bytewise,                     Implicit,   Sent,      SENT, "."),
     row(Data,     Raw(GARBAGE),                 Implicit,   Transient, NO_SMTP, "DATA"),
     row(Data,     Gbk("451"),                   Implicit,   Transient, GBK_SHOWN, "DATA"),
@@ -568,7 +594,7 @@ const DATA: Group = || vec![
     row(Data,     Reply("451 try later"),       Implicit,   Transient, "451 try later", "DATA"),
     row(Data,     Reply("554 no valid recipients"), Implicit, Permanent, "554 no valid recipients", "DATA"),
     row(Data,     Reply("250 fine"),            Implicit,   Transient, "250 fine", "DATA"),
-    row(Data,     HalfHang,                     Implicit,   Transient, SILENT, "DATA"),
+    row(Data,     HalfHang,                     Implicit,   Transient, SILENT_DATA, "DATA"),
     row(Data,     HalfDrop,                     Implicit,   Transient, CLOSED, "DATA"),
     row(Data,     BareLf,                       Implicit,   Sent,      SENT, "."),
 ];
@@ -579,13 +605,13 @@ const DATA: Group = || vec![
 const BODY: Group = || vec![
     row(Body,     Drop,                         Implicit,   Transient, CLOSED, "DATA").large(),
     row(Body,     Drop,                         Plain,      Transient, CLOSED, "DATA").large(),
-    row(Body,     Drop,                         Implicit,   Unknown,   MAYBE, "DATA"),
+    row(Body,     Drop,                         Implicit,   Transient, CLOSED, "DATA").or_unknown(),
     row(Body,     Hang,                         Implicit,   Unknown,   MAYBE, "DATA"),
     row(Body,     Last(b"452 disk full\r\n"),   Implicit,   Transient, "452 disk full", "DATA"),
     row(Body,     Last(b"452 disk full\r\n"),   Implicit,   Transient, "452 disk full", "DATA").large(),
     row(Body,     Last(b"554 no\r\n"),          Plain,      Permanent, "554 no", "DATA"),
     row(Body,     Last(b"552 exceeded mailsize limit\r\n"), Implicit, TooLarge, "larger than localhost takes", "DATA").large(),
-    row(Body,     Last(GARBAGE),                Implicit,   Unknown,   MAYBE, "DATA"),
+    row(Body,     Last(GARBAGE),                Implicit,   Transient, NO_SMTP, "DATA").or_unknown(),
 ];
 
 /// After the final dot.
@@ -596,7 +622,7 @@ const END: Group = || vec![
     row(End,      Drop,                         ByStartTls, Unknown,   MAYBE, "."),
     row(End,      Drop,                         Plain,      Unknown,   MAYBE, "."),
     row(End,      Drop,                         Implicit,   Unknown,   MAYBE, ".").large(),
-    row(End,      Drop,                         Implicit,   Unknown,   MAYBE, ".").three(0, 3),
+    row(End,      Drop,                         Implicit,   Unknown,   MAYBE, ".").three(0),
     row(End,      Slow,                         Implicit,   Unknown,   MAYBE, "."),
     row(End,      Bytewise,                     Implicit,   Sent,      SENT, "."),
     row(End,      Bytewise,                     Implicit,   Sent,      SENT, ".").large(),
@@ -618,10 +644,11 @@ const END: Group = || vec![
     row(End,      BareLf,                       Implicit,   Sent,      SENT, "."),
     row(End,      Reply("550 Mail content denied. http://service.mail.qq.com/"), Implicit, Content, "takes the mail for spam", ".").zh("是垃圾邮件"),
     row(End,      Reply("554 DT:SPM 163 smtp12,see http://mail.163.com/help/help_spam_16.htm"), Implicit, Content, "takes the mail for spam", "."),
-    row(End,      Reply("451 DT:SPM ,please try again"), Implicit, Throttled, "tried again later", "."),
+    row(End,      Reply("451 DT:SPM ,please try again"), Implicit, Transient, "sent again in some minutes", "."),
     row(End,      Reply("552 Illegal Attachment"), Implicit, Content,  "this kind of attachment", ".").zh("不接受这种附件"),
     row(End,      Reply("552 exceeded mailsize limit"), Implicit, TooLarge, "larger than localhost takes", ".").zh("超过了 localhost 的大小限制"),
-    row(End,      Reply("554 DT:SUM 163 smtp1"), Implicit,  Settings,  "isn't the one of the envelope", "."),
+    row(End,      Limit(100_000),               Implicit,   Sent,      SENT, ".").large(),
+    row(End,      Reply("554 DT:SUM 163 smtp1"), Implicit,  Settings,  "isn't the one that it was handed in with", "."),
     row(End,      Reply("550 Ip frequency limited"), Implicit, Throttled, "too often", "."),
     row(End,      Reply("550 The \"From\" header is missing or invalid."), Implicit, Permanent, "can't read the sender", "."),
 ];

@@ -5,7 +5,6 @@
 #![allow(dead_code)]
 
 mod collect;
-pub mod deaf;
 pub mod env;
 pub mod parse;
 pub mod script;

@@ -171,7 +171,11 @@ impl Session<'_> {
             true => self.user = Some(user),
             false => self.refused_logins += 1,
         }
-        self.say(Stage::Auth, usual)?;
+        if self.say(Stage::Auth, usual)?.starts_with('3') {
+            // One challenge more than there should be; whatever the client says to that is wrong.
+            self.line(LONGEST_AUTH)?;
+            self.send(b"501 that was one too many\r\n")?;
+        }
         Ok(())
     }
 

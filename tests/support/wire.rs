@@ -32,11 +32,13 @@ impl Wire {
         Self { stream: Stream::Plain(stream), pending: Vec::new(), used: 0 }
     }
 
-    /// TLS from here on. The handshake itself comes with the first byte that is sent or read.
+    /// TLS from here on: makes the handshake.
     pub(super) fn start_tls(&mut self, config: &Arc<ServerConfig>) -> Result<(), Over> {
         let Stream::Plain(stream) = &self.stream else { return Err(Over) };
         let connection = ServerConnection::new(Arc::clone(config)).map_err(|_| Over)?;
-        self.stream = Stream::Tls(Box::new(StreamOwned::new(connection, stream.try_clone()?)));
+        let mut tls = Box::new(StreamOwned::new(connection, stream.try_clone()?));
+        tls.conn.complete_io(&mut tls.sock)?;
+        self.stream = Stream::Tls(tls);
         Ok(())
     }
 
