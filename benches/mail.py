@@ -85,7 +85,7 @@ def smtplib(letter):
 def msmtp(letter):
     tls = ["--tls=on", "--tls-starttls=off", f"--tls-trust-file={letter.ca}"] if letter.ca else []
     send = ["msmtp", "-C", "/dev/null", "--host=127.0.0.1", f"--port={letter.port}", *tls, f"--from={FROM}", TO]
-    return ["sh", "-c", f'f=$1; shift; {{ set -- "$f" "$@"; {WHOLE}\n}} | (shift; exec "$@")', "sh", str(letter.file), *send]
+    return ["sh", "-c", f'{{ {WHOLE} }} | {{ shift; exec "$@"; }}', "sh", str(letter.file), *send]
 
 
 def swaks(letter):
