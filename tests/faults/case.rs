@@ -26,14 +26,14 @@ const LARGE: usize = 12 << 20;
 const OTHERS: [&str; 3] = ["a@example.com", "b@example.com", "c@example.com"];
 
 /// A notice as a run leaves it in the outbox: made once, copied for each case.
-struct Notice {
+pub struct Notice {
     // Keeps the folder.
     _env: TestEnv,
     entry: PathBuf,
 }
 
 impl Notice {
-    fn small() -> &'static Self {
+    pub fn small() -> &'static Self {
         static NOTICE: OnceLock<Notice> = OnceLock::new();
         NOTICE.get_or_init(|| Self::of("echo done"))
     }
@@ -51,6 +51,11 @@ impl Notice {
         let held = env.state().join("outbox/held");
         let entry = fs::read_dir(held).unwrap().next().unwrap().unwrap().path();
         Self { _env: env, entry }
+    }
+
+    /// Where a notice waits that was made before there was an account.
+    pub fn copy_to(&self, env: &TestEnv) {
+        copy_private(&self.entry, &env.state().join("outbox/held").join(self.entry.file_name().unwrap()));
     }
 }
 
@@ -74,11 +79,10 @@ pub fn run(row: &Row) {
 
 impl<'a> Case<'a> {
     fn new(row: &'a Row) -> Self {
-        let script = row.bend(good(row));
+        let script = row.fault.bend(good(row), row.at);
         let case = Self { row, server: ScriptedServer::start(script), env: TestEnv::new() };
         let notice = if row.large { Notice::large() } else { Notice::small() };
-        let folder = case.env.state().join("outbox/held").join(notice.entry.file_name().unwrap());
-        copy_private(&notice.entry, &folder);
+        notice.copy_to(&case.env);
         case
     }
 
@@ -134,20 +138,8 @@ impl<'a> Case<'a> {
         self.row.or_unknown && said.contains("may have arrived")
     }
 
-    /// The one folder that has the entry, and the entry.
     fn entry(&self) -> (String, Value) {
-        let mut found = Vec::new();
-        for folder in fs::read_dir(self.env.state().join("outbox")).unwrap().flatten() {
-            // `tmp` is for what isn't whole yet, and empty between two runs.
-            for entry in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
-                if entry.path().join("entry.json").exists() {
-                    found.push((folder.file_name().into_string().unwrap(), entry.path()));
-                }
-            }
-        }
-        assert_eq!(found.len(), 1, "{found:?}");
-        let (folder, path) = found.remove(0);
-        (folder, serde_json::from_slice(&fs::read(path.join("entry.json")).unwrap()).unwrap())
+        entry_of(&self.env)
     }
 
     fn check_entry(&self) {
@@ -285,7 +277,23 @@ fn good(row: &Row) -> Script {
     Script::qq().account(USER, CODE).tls(row.tls)
 }
 
-fn words(done: &Output) -> String {
+/// The one folder that has the entry, and the entry.
+pub fn entry_of(env: &TestEnv) -> (String, Value) {
+    let mut found = Vec::new();
+    for folder in fs::read_dir(env.state().join("outbox")).unwrap().flatten() {
+        // `tmp` is for what isn't whole yet, and empty between two runs.
+        for entry in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
+            if entry.path().join("entry.json").exists() {
+                found.push((folder.file_name().into_string().unwrap(), entry.path()));
+            }
+        }
+    }
+    assert_eq!(found.len(), 1, "{found:?}");
+    let (folder, path) = found.remove(0);
+    (folder, serde_json::from_slice(&fs::read(path.join("entry.json")).unwrap()).unwrap())
+}
+
+pub fn words(done: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&done.stdout), done.stderr)
 }
 

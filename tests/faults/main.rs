@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod case;
 mod table;
 
@@ -24,15 +25,27 @@ const AT_ONCE: usize = 12;
 #[test]
 fn every_fault_at_every_step() {
     let (rows, begin) = (table::rows(), Instant::now());
+    let failures = in_parallel(&rows, ToString::to_string, case::run);
+    report(&rows, failures.len(), begin);
+    assert!(failures.is_empty(), "{} of {} cases:\n\n{}", failures.len(), rows.len(), failures.join("\n\n"));
+}
+
+/// Runs the cases, many at once; what failed, by name.
+fn in_parallel<T: Sync>(
+    cases: &[T],
+    name: impl Fn(&T) -> String + Sync,
+    run: impl Fn(&T) + Sync,
+) -> Vec<String> {
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some(row) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(why) = catch_unwind(AssertUnwindSafe(|| case::run(row))) {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(why) = catch_unwind(AssertUnwindSafe(|| run(case))) {
                         let words = why.downcast_ref::<String>().cloned();
                         let words = words.or_else(|| why.downcast_ref::<&str>().map(ToString::to_string));
-                        failures.lock().unwrap().push(format!("{row}\n{}", words.unwrap_or_default()));
+                        let failure = format!("{}\n{}", name(case), words.unwrap_or_default());
+                        failures.lock().unwrap().push(failure);
                     }
                 }
             });
@@ -40,11 +53,9 @@ fn every_fault_at_every_step() {
     });
     let mut failures = failures.into_inner().unwrap();
     failures.sort();
-    report(&rows, failures.len(), begin);
-    assert!(failures.is_empty(), "{} of {} cases:\n\n{}", failures.len(), rows.len(), failures.join("\n\n"));
+    failures
 }
 
-/// Past the test harness, which keeps what a passing test prints to itself.
 fn report(rows: &[Row], failed: usize, begin: Instant) {
     let mut classes: BTreeMap<String, usize> = BTreeMap::new();
     for row in rows {
@@ -52,13 +63,17 @@ fn report(rows: &[Row], failed: usize, begin: Instant) {
     }
     let counts: Vec<String> = classes.iter().map(|(class, count)| format!("{count} {class}")).collect();
     let seconds = begin.elapsed().as_secs_f64();
-    let line = format!(
-        "\nfault matrix: {} cases, {} classes ({}), {failed} failed, {seconds:.1} s\n",
+    say(&format!(
+        "fault matrix: {} cases, {} classes ({}), {failed} failed, {seconds:.1} s",
         rows.len(),
         classes.len(),
         counts.join(", ")
-    );
-    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    ));
+}
+
+/// Past the test harness, which keeps what a passing test prints to itself.
+fn say(line: &str) {
+    std::io::stderr().write_all(format!("\n{line}\n").as_bytes()).unwrap();
 }
 
 /// A kind of fault, and which are of it.

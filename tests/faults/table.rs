@@ -109,6 +109,21 @@ impl Fault {
         matches!(self, Deaf | Hang | Slow | HalfHang | Stop(_) | Client(TlsMode::StartTls))
     }
 
+    /// The script with the fault in it, at this step.
+    pub fn bend(&self, script: Script, at: Stage) -> Script {
+        // HELO is for a server that doesn't know EHLO.
+        let script = if at == Helo { script.reply_at(Ehlo, "502 what?") } else { script };
+        match *self {
+            Cert(certificate) => script.certificate(certificate),
+            Offers(lines) => script.ehlo(lines),
+            Limit(bytes) => script.max_message(bytes),
+            _ => match self.action() {
+                Some(action) => script.at(at, action),
+                None => script,
+            },
+        }
+    }
+
     fn action(&self) -> Option<Action> {
         Some(match *self {
             Hang => Action::Hang,
@@ -212,21 +227,6 @@ impl Row {
     /// What `notify.toml` takes the server for.
     pub fn client(&self) -> TlsMode {
         if let Client(mode) = self.fault { mode } else { self.tls }
-    }
-
-    /// The script with the fault in it.
-    pub fn bend(&self, script: Script) -> Script {
-        // HELO is for a server that doesn't know EHLO.
-        let script = if self.at == Helo { script.reply_at(Ehlo, "502 what?") } else { script };
-        match self.fault {
-            Cert(certificate) => script.certificate(certificate),
-            Offers(lines) => script.ehlo(lines),
-            Limit(bytes) => script.max_message(bytes),
-            _ => match self.fault.action() {
-                Some(action) => script.at(self.at, action),
-                None => script,
-            },
-        }
     }
 }
 
@@ -511,7 +511,8 @@ const MAIL: Group = || vec![
     row(Mail,     LongLine,                     Implicit,   Transient, LONG, "MAIL"),
     row(Mail,     ManyLines,                    Implicit,   Transient, MANY, "MAIL"),
     row(Mail,     Reply("421 too busy"),        Implicit,   Transient, "421 too busy", "MAIL"),
-    row(Mail,     Reply("451 greylisted"),      Implicit,   Transient, "451 greylisted", "MAIL").zh("的回复：451 greylisted"),
+    row(Mail,     Reply("451 back later"),      Implicit,   Transient, "said: 451 back later", "MAIL").zh("的回复：451 back later"),
+    row(Mail,     Reply("451 greylisted"),      ByStartTls, Transient, "451 greylisted", "MAIL").zh("灰名单"),
     row(Mail,     Reply("452 4.3.1 no storage"), Plain,     Transient, "452 4.3.1 no storage", "MAIL"),
     row(Mail,     Reply("550 not you"),         Implicit,   Permanent, "550 not you", "MAIL"),
     row(Mail,     Reply("571 not you"),         ByStartTls, Permanent, "571 not you", "MAIL"),
