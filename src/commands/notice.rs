@@ -10,11 +10,10 @@ use super::keep::{Draft, Picture, keep, picture};
 use super::prune::{Keep, prune};
 use super::{missing, words};
 use crate::config::{Loaded, Overrides, Settings};
-use crate::deliver::job::Limits;
 use crate::error::{Error, Result};
 use crate::mail::draft::message_id;
 use crate::outbox::drain::{Pick, Plan};
-use crate::outbox::entry::{Addressing, Entry, EntryId, HeldReason};
+use crate::outbox::entry::{Addressing, Entry, EntryId, Form, HeldReason};
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::render::terminal;
@@ -237,6 +236,13 @@ fn entry(
         pinned: None,
         held,
         next_try: None,
+        waits: None,
+        rounds: 0,
+        form: Form::Full,
+        plain_subject: None,
+        refused_by: Vec::new(),
+        gave_up: None,
+        revived: None,
     }
 }
 
@@ -246,13 +252,11 @@ pub(super) fn send_first(
     settings: &Settings,
     (lang, teller): (Lang, &mut Teller),
 ) {
-    let limits = Limits::default();
     let plan = Plan {
         pick: Pick::Only(id.clone()),
         accounts: &settings.accounts,
         preferred: settings.account.as_deref(),
         mail: &settings.mail,
-        limits: &limits,
         wait: Duration::ZERO,
     };
     if let Err(error) = super::outbox::drain_telling(store, &plan, lang, &mut |word| teller.say(&word)) {

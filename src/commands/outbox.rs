@@ -9,7 +9,6 @@ use super::words;
 use crate::cli::OutboxAction;
 use crate::config::read_secret::read_secret;
 use crate::config::{Account, Loaded, Overrides, Settings};
-use crate::deliver::job::Limits;
 use crate::deliver::smtp::attempt_blocking;
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
@@ -161,13 +160,11 @@ impl Flush<'_> {
         if waiting > 0 {
             self.ui.note(&self.naming(&words::older_are_kept(waiting, self.lang)));
         }
-        let limits = Limits::default();
         let plan = Plan {
             pick: Pick::All(whose.clone()),
             accounts: &settings.accounts,
             preferred: settings.account.as_deref(),
             mail: &settings.mail,
-            limits: &limits,
             wait: WAIT_FOR_OTHERS,
         };
         let tally = drain_telling(store, &plan, self.lang, &mut |word| match word {

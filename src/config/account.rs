@@ -3,7 +3,7 @@
 use super::file::place;
 use super::keys::{FileAccount, FileConfig};
 use super::provider::{self, Explicit, Preset, Server, Unresolved};
-use super::{Account, Diagnostic, SecretSource, Severity, values};
+use super::{Account, DEFAULT_TIMEOUT, Diagnostic, SecretSource, Severity, values};
 
 /// The findings about one account.
 struct Findings<'a> {
@@ -66,6 +66,7 @@ pub(super) fn resolve(
         secret: given.auth_code.clone(),
         username: given.username.clone().unwrap_or_else(|| address.clone()),
         server,
+        timeout: given.timeout.unwrap_or(DEFAULT_TIMEOUT),
     })
 }
 

@@ -90,6 +90,7 @@ auth = "plain"
 username = "me"
 ca_file = "ca.pem"
 hello_name = "[127.0.0.1]"
+timeout = "1500ms"
 "#;
     let (it, found) = settings(text);
     assert_eq!(found, []);
@@ -112,6 +113,7 @@ hello_name = "[127.0.0.1]"
     assert_eq!((server.auth, server.max_message), (Auth::Plain, 73_400_320));
     assert_eq!(server.ca_file, Some(PathBuf::from("/c/ca.pem")));
     assert_eq!(server.hello_name.as_deref(), Some("[127.0.0.1]"));
+    assert_eq!(account.timeout, Duration::from_millis(1500));
 }
 
 #[test]
@@ -213,6 +215,9 @@ fn unusable_keys_of_an_account_name_line_key_and_fix() {
     bad("auth = \"xoauth2\"", "auth", "`xoauth2`", "auto, plain, login");
     bad("username = \" \"", "username", "is empty", "remove the line");
     bad("ca_file = \"\"", "ca_file", "is empty", "remove the line");
+    bad("timeout = \"99ms\"", "timeout", "`99ms` is no time to wait", "100ms to 1h");
+    bad("timeout = \"2h\"", "timeout", "`2h` is no time to wait", "100ms to 1h");
+    bad("timeout = 30", "timeout", "integer, not a duration", "90s");
     bad("hello_name = \"my host\"", "hello_name", "isn't a name for EHLO", "[127.0.0.1]");
 }
 

@@ -66,6 +66,7 @@ pub struct FileAccount {
     pub username: Option<String>,
     pub ca_file: Option<PathBuf>,
     pub hello_name: Option<String>,
+    pub timeout: Option<Duration>,
     /// Keys whose value can't be used: the account must not fall back to a default there, which
     /// could be a server that the user didn't mean.
     pub unusable: Vec<&'static str>,
@@ -141,6 +142,7 @@ pub(super) const ACCOUNT: &[Key<FileAccount>] = &[
     key("username", |a, v| put(&mut a.username, filled(v))),
     key("ca_file", |a, v| put(&mut a.ca_file, filled(v).map(|path| in_folder(v.folder, &path)))),
     key("hello_name", |a, v| put(&mut a.hello_name, hello_name(v))),
+    key("timeout", |a, v| put(&mut a.timeout, step_limit(v))),
 ];
 
 /// All keys with their tables, `accounts.NAME.…` for those of an account.
@@ -300,6 +302,22 @@ fn port(item: &Item<'_>) -> Result<u16, BadValue> {
         .and_then(|port| u16::try_from(port).ok())
         .filter(|port| *port != 0)
         .ok_or_else(|| BadValue::new(format!("{} isn't a port", values::quoted(&number.to_string())), fix))
+}
+
+/// Less than a packet's way around the world is a slip, and more than an hour hangs.
+fn step_limit(item: &Item<'_>) -> Result<Duration, BadValue> {
+    const SHORTEST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(3600);
+    let limit = duration(item)?;
+    if (SHORTEST..=LONGEST).contains(&limit) {
+        return Ok(limit);
+    }
+    let what = format!("{} is no time to wait for a server's answer", values::quoted(&shown(limit)));
+    Err(BadValue::new(what, "write 100ms to 1h; 30s is the default"))
+}
+
+fn shown(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
 }
 
 /// A domain or an address literal (RFC 5321, 4.1.1.1).

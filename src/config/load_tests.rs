@@ -263,6 +263,7 @@ fn the_template_tells_the_true_defaults() {
     assert!(with.server.ca_file.take().is_some(), "the one example that is no default");
     assert_eq!(with.server.hello_name.take().as_deref(), Some("[127.0.0.1]"));
     assert_eq!((&with.server, &with.username), (&without.server, &without.username));
+    assert_eq!(with.timeout, without.timeout);
 }
 
 #[test]

@@ -144,7 +144,13 @@ pub struct Account {
     /// What AUTH says; the address unless `username` is set.
     pub username: String,
     pub server: Server,
+    /// How long one step of the dialogue may take: a command and its answer, the TLS handshake. What
+    /// may take longer (the message itself) is reckoned from it.
+    pub timeout: Duration,
 }
+
+/// An account's `timeout` where it says none.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What flags or environment variables asked for; recorded with the run, and laid over
 /// `notify.toml` again when the mail is sent.

@@ -114,6 +114,7 @@ pub(super) async fn ask_for_tls(
 pub(super) async fn secure(
     wire: Wire<TcpStream>,
     job: &Job<'_>,
+    limits: &Limits,
 ) -> std::result::Result<Wire<tokio_rustls::client::TlsStream<TcpStream>>, Failure> {
     let server = &job.account.server;
     let config = tls::client_config(server.ca_file.as_deref()).map_err(at(Stage::Tls))?;
@@ -121,7 +122,7 @@ pub(super) async fn secure(
         .map_err(|_| failure(Stage::Tls, Cause::BadAddress { text: server.host.clone() }))?;
     let peer = wire.peer();
     let handshake = TlsConnector::from(config).connect(name, wire.into_inner());
-    let stream = within(job.limits.step, handshake)
+    let stream = within(limits.step, handshake)
         .await
         .map_err(at(Stage::Tls))?
         .map_err(|error| failure(Stage::Tls, io_cause(&error)))?;

@@ -22,16 +22,26 @@ pub struct Limits {
     pub quit: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// What an account's `timeout`, the limit of a step, means for the others.
+    pub fn within(timeout: Duration) -> Self {
         Self {
-            connect: Duration::from_secs(10),
-            step: Duration::from_secs(30),
-            // Servers scan a mail before they answer. A slow uplink (0.5 Mbit/s) takes 17 s a MiB.
-            data_base: Duration::from_secs(120),
+            // Each address may take as long: one that is dead must not use up the time of all.
+            connect: timeout / 3,
+            step: timeout,
+            // Servers scan a mail before they answer. A slow uplink (0.5 Mbit/s) takes 17 s a MiB,
+            // whatever the timeout.
+            data_base: timeout * 4,
             data_per_mib: Duration::from_secs(20),
-            quit: Duration::from_secs(2),
+            // The mail is through by then.
+            quit: (timeout / 15).clamp(Duration::from_millis(100), Duration::from_secs(2)),
         }
+    }
+
+    /// For a message of so many bytes, and the answer to its end.
+    pub fn data(&self, bytes: u64) -> Duration {
+        let mib = u32::try_from(bytes >> 20).unwrap_or(u32::MAX);
+        self.data_base.saturating_add(self.data_per_mib.saturating_mul(mib))
     }
 }
 
@@ -46,7 +56,6 @@ pub struct Job<'a> {
     pub headers: Vec<u8>,
     /// The rest of the message: more headers, a blank line and the body, lines ending in CRLF.
     pub body: &'a Path,
-    pub limits: &'a Limits,
 }
 
 /// A point that must be durable before the dialogue goes on.
@@ -63,3 +72,25 @@ pub enum Progress<'a> {
 
 /// Records a [`Progress`]; an error stops the transaction, before the final "." without a trace.
 pub type Ledger<'a> = &'a mut dyn FnMut(Progress<'_>) -> Result<()>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches: an account's short timeout that leaves a step at its default, or cuts a large mail
+    /// off.
+    #[test]
+    fn every_limit_follows_the_timeout() {
+        let secs = Duration::from_secs;
+        let usual = Limits::within(secs(30));
+        assert_eq!((usual.connect, usual.step, usual.quit), (secs(10), secs(30), secs(2)));
+        assert_eq!(usual.data(0), secs(120));
+        assert_eq!(usual.data(10 << 20), secs(120 + 200));
+        let short = Limits::within(Duration::from_millis(100));
+        assert!(short.connect < Duration::from_millis(50));
+        assert_eq!((short.step, short.quit), (Duration::from_millis(100), Duration::from_millis(100)));
+        assert_eq!(short.data(0), Duration::from_millis(400));
+        assert_eq!(short.data(10 << 20), Duration::from_millis(200_400));
+        assert!(Limits::within(secs(3600)).data(u64::MAX) > secs(3600));
+    }
+}

@@ -38,15 +38,15 @@ impl Session {
     pub(super) async fn open(job: &Job<'_>) -> std::result::Result<Self, Failure> {
         let server = &job.account.server;
         let hello = hello(server.hello_name.as_deref()).map_err(at(Stage::Prepare))?;
-        let limits = *job.limits;
+        let limits = Limits::within(job.account.timeout);
         let tcp = connect(&server.host, server.port, &limits).await?;
         let peer = tcp.peer_addr().map_err(|error| failure(Stage::Connect, io_cause(&error)))?;
         let wire = Wire::new(tcp, peer);
         match server.tls {
             Tls::None => Self::greet(wire, &hello, limits, false).await,
-            Tls::Implicit => Self::greet(secure(wire, job).await?, &hello, limits, true).await,
+            Tls::Implicit => Self::greet(secure(wire, job, &limits).await?, &hello, limits, true).await,
             Tls::StartTls => {
-                let wire = secure(ask_for_tls(wire, &hello, &limits).await?, job).await?;
+                let wire = secure(ask_for_tls(wire, &hello, &limits).await?, job, &limits).await?;
                 // The greeting was said in clear: lettre gets another one, and says EHLO again.
                 Self::hand_over(wire, &hello, limits, true).await
             }

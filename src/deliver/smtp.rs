@@ -189,9 +189,7 @@ impl Session {
             });
         };
         let pieces = Pieces::new(job.headers.clone(), body, finish);
-        let mib = u32::try_from(size >> 20).unwrap_or(u32::MAX);
-        let limit = self.limits.data_base + self.limits.data_per_mib.saturating_mul(mib);
-        let answer = within(limit, self.connection.message_iter(pieces)).await;
+        let answer = within(self.limits.data(size), self.connection.message_iter(pieces)).await;
         let whole = match ending.into_inner() {
             Ending::Cut(cause) => {
                 self.dead = true;

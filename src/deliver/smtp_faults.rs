@@ -4,28 +4,16 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::job::{Job, Limits, Progress};
+use super::job::{Job, Progress};
 use super::responder::{Act, Certificate, Mode, OFFERS, Responder, authority, say, server_config};
 use super::smtp::attempt_blocking;
 use super::verdict::*;
 use crate::config::{Account, Auth, Secret, Server, Tls};
 use crate::error::{Error, Kind};
 
-const LIMITS: Limits = Limits {
-    connect: Duration::from_secs(5),
-    step: Duration::from_secs(20),
-    data_base: Duration::from_secs(20),
-    data_per_mib: Duration::from_secs(1),
-    quit: Duration::from_millis(300),
-};
+const LIMIT: Duration = Duration::from_secs(20);
 /// Long enough for a busy machine to reach the stage that hangs.
-const SHORT: Limits = Limits {
-    connect: Duration::from_secs(1),
-    step: Duration::from_secs(1),
-    data_base: Duration::from_secs(1),
-    data_per_mib: Duration::ZERO,
-    quit: Duration::from_millis(100),
-};
+const SHORT: Duration = Duration::from_secs(1);
 const HEADERS: &[u8] = b"From: <10001@qq.com>\r\nSubject: hello\r\n";
 const BODY: &[u8] = b"MIME-Version: 1.0\r\n\r\nline\r\n.dot\r\n..\r\n.\r\nlast\r\n";
 
@@ -36,7 +24,6 @@ struct Bench {
     account: Account,
     secret: Secret,
     to: Vec<String>,
-    limits: Limits,
     steps: Vec<String>,
 }
 
@@ -60,6 +47,7 @@ impl Bench {
             secret: None,
             username: "10001@qq.com".into(),
             server,
+            timeout: LIMIT,
         };
         Self {
             _folder: folder,
@@ -67,7 +55,6 @@ impl Bench {
             account,
             secret: Secret::parse("sesame").unwrap(),
             to: vec!["a@example.com".into()],
-            limits: LIMITS,
             steps: Vec::new(),
         }
     }
@@ -80,7 +67,6 @@ impl Bench {
             recipients: &self.to,
             headers: HEADERS.to_vec(),
             body: &self.body,
-            limits: &self.limits,
         };
         let steps = &mut self.steps;
         attempt_blocking(&job, &mut |progress| {
@@ -404,15 +390,10 @@ fn silence_at_any_stage_ends() {
         ("MAIL", Stage::MailFrom),
         ("RCPT", Stage::RcptTo),
         ("DATA", Stage::Data),
-        ("BODY", Stage::Body),
     ];
     let attempt = |event: &'static str| {
         let (_server, mut bench) = plain(on(event, Some(Act::Hang)));
-        bench.limits = SHORT;
-        if event == "BODY" {
-            // More than the buffers of a connection hold.
-            grow(&bench.body, 16 << 20);
-        }
+        bench.account.timeout = SHORT;
         bench.attempt()
     };
     std::thread::scope(|scope| {
@@ -430,7 +411,7 @@ fn silence_at_any_stage_ends() {
             // A port that accepts and says nothing, asked for TLS.
             let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
             let mut bench = Bench::new(silent.local_addr().unwrap().port(), Tls::Implicit);
-            bench.limits = SHORT;
+            bench.account.timeout = SHORT;
             assert_eq!(failed(&bench.attempt()).stage, Stage::Tls);
         });
     });

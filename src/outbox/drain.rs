@@ -14,7 +14,7 @@ use super::schedule::next_try;
 use super::store::{Claim, Place, Store};
 use crate::config::{Account, MailSettings, Mailbox, Secret};
 use crate::deliver::diagnose::{Diagnosis, diagnose, no_account};
-use crate::deliver::job::{Job, Ledger, Limits, Progress};
+use crate::deliver::job::{Job, Ledger, Progress};
 use crate::deliver::verdict::{Attempt, Cause, Class, Failure, Outcome, Stage};
 use crate::error::{Error, Kind, Result};
 
@@ -42,7 +42,6 @@ pub struct Plan<'a> {
     pub preferred: Option<&'a str>,
     /// Recipients and sender's name for entries that don't say.
     pub mail: &'a MailSettings,
-    pub limits: &'a Limits,
     /// How long to wait for an entry that another process is sending.
     pub wait: Duration,
 }
@@ -233,14 +232,7 @@ impl Drain<'_, '_> {
             recipients: pending.clone(),
         });
         let body = claim.body();
-        let job = Job {
-            account,
-            secret: &secret,
-            recipients: &pending,
-            headers,
-            body: &body,
-            limits: self.plan.limits,
-        };
+        let job = Job { account, secret: &secret, recipients: &pending, headers, body: &body };
         let now = &mut *self.hands.now;
         let mut taken = Vec::new();
         (self.hands.send)(&job, &mut |progress| {
@@ -265,6 +257,7 @@ impl Drain<'_, '_> {
             at: now,
             account: name.clone(),
             server: Some(contact(account)),
+            form: claim.entry.form,
             outcome: outcome.clone(),
             elapsed_ms,
         });

@@ -14,17 +14,13 @@ use super::event::{Event, Tally};
 use super::store::*;
 use super::store_tests::{dead_owner, id, open, put};
 use crate::config::{Account, Auth, MailSettings, Mailbox, Secret, Server, Tls};
-use crate::deliver::job::{Job, Ledger, Limits, Progress};
+use crate::deliver::job::{Job, Ledger, Progress};
 use crate::deliver::responder::{Act, Mode, Responder, say};
 use crate::deliver::smtp::attempt_blocking;
 use crate::deliver::verdict::*;
 use crate::error::{Error, Kind, Result};
 
 const NOW: &str = "2026-11-21T12:00:00Z";
-
-fn limits() -> Limits {
-    Limits { quit: Duration::from_millis(300), ..Limits::default() }
-}
 
 fn account(name: &str, port: u16) -> Account {
     let address = format!("{name}@qq.com");
@@ -42,6 +38,7 @@ fn account(name: &str, port: u16) -> Account {
             hello_name: None,
             max_message: 50 << 20,
         },
+        timeout: Duration::from_secs(30),
     }
 }
 
@@ -93,13 +90,11 @@ impl Bench {
         secret: &mut dyn FnMut(&Account) -> Result<Secret>,
         send: &mut dyn FnMut(&Job<'_>, Ledger<'_>) -> Attempt,
     ) -> Result<Tally> {
-        let limits = limits();
         let plan = Plan {
             pick: self.pick.clone(),
             accounts: &self.accounts,
             preferred: self.preferred.as_deref(),
             mail: &self.mail,
-            limits: &limits,
             wait: self.wait,
         };
         let mut hands = Hands {
@@ -387,13 +382,11 @@ fn it_waits_for_another_process() {
         let mut theirs = bench.store.claim(&id(name)).unwrap();
         // The other settles as soon as it is waited for.
         let seen = RefCell::new(Vec::new());
-        let limits = limits();
         let plan = Plan {
             pick: bench.pick.clone(),
             accounts: &bench.accounts,
             preferred: None,
             mail: &bench.mail,
-            limits: &limits,
             wait: bench.wait,
         };
         let mut hands = Hands {

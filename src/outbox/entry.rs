@@ -16,8 +16,8 @@ use crate::deliver::verdict::{
 use crate::error::{Error, Kind, Result};
 use crate::run::facts::RunId;
 
-/// The version that is written.
-pub const VERSION: u32 = 1;
+/// The version that is written. 2: forms, rounds, why it waits, why it was given up.
+pub const VERSION: u32 = 2;
 /// Attempts that are kept in detail.
 const KEPT_ATTEMPTS: usize = 20;
 
@@ -151,8 +151,32 @@ pub struct AttemptRecord {
     /// With whom it was; None: a process that ended in between has noted it (`record_interruption`).
     #[serde(default)]
     pub server: Option<Contact>,
+    #[serde(default)]
+    pub form: Form,
     pub outcome: Outcome,
     pub elapsed_ms: u64,
+}
+
+/// In which form the message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// As it was made: text, HTML and the attachments.
+    #[default]
+    Full,
+    /// The text alone under another subject: for a provider that takes the full mail for spam or finds
+    /// it too large.
+    Plain,
+}
+
+/// Why an entry lies in `failed/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GaveUp {
+    /// Each account, or each recipient, has refused it for good.
+    Refused,
+    /// It was tried for days (`schedule::expired`).
+    Expired,
 }
 
 /// Whom an attempt spoke to as whom: for the words about it, later.
@@ -247,8 +271,29 @@ pub struct Entry {
     pub pinned: Option<String>,
     #[serde(default)]
     pub held: Option<HeldReason>,
+    /// Not before this; None: nothing is to be waited for.
     #[serde(default)]
     pub next_try: Option<Timestamp>,
+    /// The class of the failure that `next_try` follows from.
+    #[serde(default)]
+    pub waits: Option<Class>,
+    /// Rounds over the accounts that were made when they were due: what backoff and expiry go by, since
+    /// somebody who flushes by hand ten times in a minute has not waited.
+    #[serde(default)]
+    pub rounds: u32,
+    #[serde(default)]
+    pub form: Form,
+    /// The subject of [`Form::Plain`]; None: the entry has no such form.
+    #[serde(default)]
+    pub plain_subject: Option<String>,
+    /// Accounts that will not take this mail, in any form.
+    #[serde(default)]
+    pub refused_by: Vec<String>,
+    #[serde(default)]
+    pub gave_up: Option<GaveUp>,
+    /// When it was taken out of `failed/` again; None: never. Its age counts from here.
+    #[serde(default)]
+    pub revived: Option<Timestamp>,
 }
 
 /// Where an entry stands as a whole.
@@ -356,10 +401,45 @@ impl Entry {
             at: flight.at,
             account: flight.account,
             server: None,
+            form: self.form,
             outcome,
             elapsed_ms: 0,
         });
         true
+    }
+
+    /// The subject of the form that it has now.
+    pub fn subject_now(&self) -> &str {
+        match (self.form, &self.plain_subject) {
+            (Form::Plain, Some(subject)) => subject,
+            _ => &self.subject,
+        }
+    }
+
+    /// The form to try when a provider doesn't like the one it has.
+    pub fn lesser_form(&self) -> Option<Form> {
+        (self.form == Form::Full && self.plain_subject.is_some()).then_some(Form::Plain)
+    }
+
+    /// As if it had never been tried: everything that was refused for good may have been mended. Whoever
+    /// has the mail keeps it; when nobody has, the recipients are chosen anew, since the mistake may
+    /// have been in them. An account that may have delivered it stays the only one to send it.
+    pub fn revive(&mut self, now: Timestamp) {
+        let anyone = |recipients: &Recipients| {
+            recipients.states.iter().any(|r| matches!(r.state, State::Accepted { .. }))
+        };
+        if self.pinned.is_none() && !self.recipients.as_ref().is_some_and(anyone) {
+            self.recipients = None;
+        }
+        for recipient in self.recipients.iter_mut().flat_map(|recipients| &mut recipients.states) {
+            if matches!(recipient.state, State::Refused { .. }) {
+                recipient.state = State::Pending;
+            }
+        }
+        self.revived = Some(now);
+        self.rounds = 0;
+        self.refused_by.clear();
+        (self.gave_up, self.next_try, self.waits, self.held) = (None, None, None, None);
     }
 
     /// The date where the run was; in UTC if the offset recorded is none.

@@ -18,6 +18,13 @@ pub(crate) fn sample(id: &str) -> Entry {
         pinned: None,
         held: None,
         next_try: None,
+        waits: None,
+        rounds: 0,
+        form: Form::Full,
+        plain_subject: None,
+        refused_by: Vec::new(),
+        gave_up: None,
+        revived: None,
     }
 }
 
@@ -91,6 +98,7 @@ fn attempts_are_bounded_but_counted() {
             at: entry.created,
             account: "qq".into(),
             server: None,
+            form: Form::Full,
             outcome,
             elapsed_ms: n,
         });
@@ -102,7 +110,7 @@ fn attempts_are_bounded_but_counted() {
 /// Catches: an entry of a newer version read as if it were ours, and then written back poorer.
 #[test]
 fn versions() {
-    let newer = br#"{"version": 2, "id": {"new": true}}"#;
+    let newer = br#"{"version": 3, "id": {"new": true}}"#;
     let error = Entry::from_json(newer).unwrap_err();
     assert!(error.what.contains("newer") && !error.hints.is_empty());
     assert!(Entry::from_json(b"{\"version\": 1}").is_err());
@@ -127,4 +135,46 @@ fn entries_written_by_version_1_load() {
     assert_eq!(entries[1].held, Some(HeldReason::NoAccount));
     assert_eq!(entries[2].standing(), Standing::Refused);
     assert_eq!((entries[2].attempt_count, entries[2].pinned.as_deref()), (7, Some("163")));
+}
+
+/// Catches: a mistyped address that no mending of notify.toml can put right, a mail sent again to who has it,
+/// a mail that may have arrived sent by another account.
+#[test]
+fn a_mail_that_failed_can_be_tried_anew() {
+    let now: Timestamp = "2026-11-28T09:30:00Z".parse().unwrap();
+    let gone = RecipientVerdict::Refused { class: Class::Permanent, cause: Cause::Closed };
+    let verdict = |address: &str| RecipientResult { address: address.into(), verdict: gone.clone() };
+    let mut entry = sample("a");
+    entry.record_verdicts(&to(&["mistyped@example.com"]), &[verdict("mistyped@example.com")]);
+    (entry.rounds, entry.gave_up, entry.waits) = (12, Some(GaveUp::Refused), Some(Class::Permanent));
+    entry.refused_by.push("qq".into());
+    entry.form = Form::Plain;
+    assert_eq!(entry.standing(), Standing::Refused);
+    let mut revived = entry.clone();
+    revived.revive(now);
+    assert_eq!((revived.recipients, revived.revived, revived.rounds), (None, Some(now), 0));
+    assert_eq!((revived.gave_up, revived.waits, revived.refused_by), (None, None, Vec::new()));
+    assert_eq!(revived.form, Form::Plain, "what was taken for spam once is not sent so again");
+
+    let mut half = sample("b");
+    half.record_verdicts(&to(&["a@example.com", "b@example.com"]), &[verdict("b@example.com")]);
+    half.record_body_sent("qq", vec!["a@example.com".into()], half.created);
+    half.record_accepted(&receipt(), half.created);
+    half.revive(now);
+    assert_eq!(half.recipients.unwrap().pending(), ["b@example.com"]);
+
+    entry.pinned = Some("qq".into());
+    entry.revive(now);
+    assert_eq!(entry.recipients.unwrap().pending(), ["mistyped@example.com"]);
+    assert_eq!(entry.pinned.as_deref(), Some("qq"));
+}
+
+#[test]
+fn each_form_has_its_subject() {
+    let mut entry = sample("a");
+    assert_eq!(entry.lesser_form(), None);
+    entry.plain_subject = Some("train.py".into());
+    assert_eq!((entry.lesser_form(), entry.subject_now()), (Some(Form::Plain), "✅ train.py succeeded"));
+    entry.form = Form::Plain;
+    assert_eq!((entry.lesser_form(), entry.subject_now()), (None, "train.py"));
 }
