@@ -347,14 +347,24 @@ impl Claim {
             let moved = self.move_to(if saved.is_ok() { folder } else { Folder::New });
             return saved.and(moved);
         }
-        let saved = self.save();
-        let body = self.body();
-        // Before the move, so that no crash leaves it behind. It also makes room on a full disk.
-        let dropped = gone_is_fine(fs::remove_file(&body));
-        let saved = saved.or_else(|_| self.save());
+        if self.save().is_ok() {
+            // Before the move, so that no crash leaves it behind.
+            let dropped = self.drop_body();
+            self.move_to(folder)?;
+            return dropped;
+        }
+        // In sent/ nobody sends it again, whatever its record says. Where it can't be moved it will be
+        // sent again, for which it needs its body. Without that there is more room for the record.
         self.move_to(folder)?;
-        dropped.map_err(|error| trouble("can't remove", &body, &error))?;
-        saved
+        let moved = Self { folder: self.store.place(folder, &self.entry.id), ..self };
+        let dropped = moved.drop_body();
+        moved.save().and(dropped)
+    }
+
+    fn drop_body(&self) -> Result<()> {
+        let body = self.body();
+        let dropped = gone_is_fine(fs::remove_file(&body));
+        dropped.map(drop).map_err(|error| trouble("can't remove", &body, &error))
     }
 
     fn move_to(&self, folder: Folder) -> Result<()> {
