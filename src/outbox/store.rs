@@ -60,9 +60,15 @@ impl Store {
     /// # Errors
     /// `Storage` when they can't be made or aren't ours to write.
     pub fn open(root: PathBuf) -> Result<Self> {
+        let first = !root.join("failed").is_dir();
         for name in ["", "tmp", "new", "sending", "held", "sent", "failed"] {
             let path = root.join(name);
             private_dir(&path).map_err(|error| trouble("can't make", &path, &error))?;
+        }
+        if first {
+            // A notice is only as durable as the folders that it lies in, each by its name in the one
+            // above: ~/.local/state/notify-done/outbox. On most file systems a journal sees to that.
+            root.ancestors().take(5).for_each(|folder| best_effort(sync_dir(folder)));
         }
         Ok(Self { root })
     }
