@@ -266,14 +266,26 @@ class Disk:
     def made_steps(self, inode, now):
         return sum(when <= now for when, _, _ in inode.steps)
 
-    def kept_since(self, ending):
-        """When a folder whose path ends so had its name for sure."""
+    def named_since(self, ending):
+        """When a name whose path ends so was sure, as far as its own folder goes; and that folder."""
         for inode in self.inodes:
             for when, folders, names in inode.steps:
-                if any(self.path_of(name).endswith(ending) for name in names):
-                    ends = [end for folder in folders for begin, end in folder.syncs if when < begin]
-                    return min(ends, default=None)
-        return None
+                for name in names:
+                    if self.path_of(name).endswith(ending):
+                        ends = [end for folder in folders for begin, end in folder.syncs if when < begin]
+                        return min(ends, default=None), name[0]
+        return None, None
+
+    def there_since(self, ending):
+        """The same with all folders above it, wherever they were made first."""
+        last, folder = self.named_since(ending)
+        while last is not None and folder is not self.root:
+            when, folders, names = folder.steps[0]
+            ends = [end for above in folders for begin, end in above.syncs if when < begin]
+            if when >= 0:
+                last = max(last, min(ends)) if ends else None
+            folder = names[0][0]
+        return last
 
     def path_of(self, name):
         folder, last = name
