@@ -90,22 +90,29 @@ pub fn barred(path: &Path) -> Option<&Path> {
 
 /// Opens a regular file for reading, and nothing that could hang or never end (a FIFO, a device).
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"))
-    }
+    regular(path, 0).map(|(file, _)| file)
 }
 
 /// The same for a file of ours: no link, and nobody else's.
 pub fn open_ours(path: &Path) -> io::Result<File> {
-    let file = open_regular(path)?;
-    let (named, opened) = (std::fs::symlink_metadata(path)?, file.metadata()?);
-    if named.is_file() && named.ino() == opened.ino() && is_mine(opened.uid()) {
-        Ok(file)
+    let another = || io::Error::new(io::ErrorKind::PermissionDenied, "it isn't a file of yours");
+    match regular(path, libc::O_NOFOLLOW) {
+        Ok((file, meta)) if is_mine(meta.uid()) => Ok(file),
+        Ok(_) => Err(another()),
+        // How open(2) refuses a link that it was told not to follow.
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Err(another()),
+        Err(error) => Err(error),
+    }
+}
+
+fn regular(path: &Path, more: i32) -> io::Result<(File, Metadata)> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | more;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let meta = file.metadata()?;
+    if meta.is_file() {
+        Ok((file, meta))
     } else {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it isn't a file of yours"))
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"))
     }
 }
 
