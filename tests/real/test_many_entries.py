@@ -8,6 +8,7 @@ since a machine that is busy would break it: then its system calls are counted.
 import os
 import random
 import re
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -25,7 +26,7 @@ VERY_MANY = 10_000
 ALL = "NOTIFY_DONE_DRAIN_ALL" in os.environ
 LIST_MS = os.environ.get("NOTIFY_DONE_LIST_MS")
 # To open, look at, read and close a file, with something to spare; and to list a folder.
-CALLS_PER_ENTRY = 12
+CALLS_PER_ENTRY = 10
 SEED = int(os.environ.get("NOTIFY_DONE_DRAIN_SEED", time.time_ns() % 1_000_000))
 
 
@@ -118,7 +119,15 @@ class ManyEntriesTest(unittest.TestCase):
         return Counter({name: int(number) for number, name in rows if name != "total"})
 
     def quickest(self, *arguments):
-        return min(self.yard.sandbox.run(*arguments).seconds for _ in range(5)) * 1000
+        """Milliseconds of wall time, and of CPU: the best of some."""
+        best = (float("inf"), float("inf"))
+        for _ in range(7):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds = self.yard.sandbox.run(*arguments).seconds
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            best = tuple(map(min, best, (seconds * 1000, cpu * 1000)))
+        return best
 
     def test_ten_thousand_entries_are_in_nobodys_way(self):
         """Catches: a start that looks at what waits, a list that asks for each entry more than it shows."""
@@ -135,12 +144,13 @@ class ManyEntriesTest(unittest.TestCase):
         self.assertEqual((listed.status, lines), (0, VERY_MANY), listed.err)
         listing, list_ms = self.calls("outbox", "list"), self.quickest("outbox", "list")
         print(
-            f"a run beside one entry: {none.total()} calls, {none_ms:.0f} ms; beside {VERY_MANY}: {full.total()}, "
-            f"{full_ms:.0f} ms; `outbox list` of them: {listing.total()} calls, {list_ms:.0f} ms: {listing.most_common(8)}",
+            f"a run beside one entry: {none.total()} calls, {none_ms[0]:.1f} ms; beside {VERY_MANY}: {full.total()}, "
+            f"{full_ms[0]:.1f} ms; `outbox list` of them: {list_ms[0]:.0f} ms, {list_ms[1]:.0f} of CPU, {listing.total()} calls: "
+            + ", ".join(f"{number} {name}" for name, number in listing.most_common(6)),
             flush=True,
         )
         # How often processes wait for one another isn't always the same.
         self.assertLess(abs(full.total() - none.total()), 60, more)
         self.assertLess(listing.total(), CALLS_PER_ENTRY * VERY_MANY)
         if LIST_MS:
-            self.assertLess(list_ms, float(LIST_MS), "ms for `outbox list`")
+            self.assertLess(list_ms[0], float(LIST_MS), "ms for `outbox list`")
