@@ -161,6 +161,9 @@ pub struct MailArgs {
     /// How long the prompt may wait for the mail (0s: not at all; auto: 3s at a terminal)
     #[arg(long, value_name = "DURATION|auto", allow_hyphen_values = true)]
     pub wait: Option<Wait>,
+    /// How long a mail that wasn't sent is tried again in the background [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, allow_hyphen_values = true)]
+    pub keep_trying: Option<Duration>,
     #[command(flatten)]
     pub common: CommonArgs,
 }
@@ -308,6 +311,7 @@ impl MailArgs {
             on: self.on,
             min_duration: self.min_duration,
             wait: self.wait,
+            keep_trying: self.keep_trying,
             tail_lines: self.tail,
             attach: self.log,
         }

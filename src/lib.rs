@@ -25,7 +25,7 @@
 //! | [`render`] | P | in which words: subject, text, HTML, terminal; en, zh |
 //! | [`mail`] | | `draft` `limits` P: headers, what fits · `compose` E: the MIME body, streamed |
 //! | [`outbox`] | | `entry` `event` `schedule` `choice` P · `store` `claim` `held` `drain` E: notices on disk, and sending what waits |
-//! | [`deliver`] | | `verdict` `diagnose` `replies` `words` `ehlo` P: what a server's answer means · `job` `smtp` `session` `connect` `stream` `tls` `pieces` E: one mail to one server |
+//! | [`deliver`] | | `verdict` `diagnose` `replies` `codes` `meanings` `words` `ehlo` P: what a server's answer means · `job` `smtp` `session` `connect` `stream` `tls` `pieces` E: one mail to one server |
 //! | [`sys`] | E | leaves: clock, ids, files, places, descriptors, pipes, terminals, processes; all `unsafe` is here, but for the entry in `main.rs` |
 //! | [`ui`] | E | the only place that prints |
 //! | [`error`] [`exit`] | P | kind + cause + hints; the table of exit codes |

@@ -6,12 +6,12 @@ use jiff::tz::TimeZone;
 
 use crate::config::{Attach, Settings};
 use crate::error::{Error, Kind, Result};
-use crate::mail::compose::{Content, Short, compose};
+use crate::mail::compose::{Content, Short, compose, compose_plain};
 use crate::mail::limits::{self, Attachment, Policy};
 use crate::outbox::entry::{Entry, Folder};
 use crate::outbox::store::{Pending, Store};
 use crate::render::i18n::Lang;
-use crate::render::{Rendered, render};
+use crate::render::{Plain, Rendered, plain, render};
 use crate::report::build::{Input, build};
 use crate::report::model::Report;
 use crate::run::facts::{PartTrouble, RunFacts};
@@ -29,6 +29,8 @@ const TRIES: u32 = 3;
 pub struct Picture {
     pub report: Report,
     pub rendered: Rendered,
+    /// For a provider that doesn't take the other.
+    pub plain: Plain,
     pub attachments: Vec<Attachment>,
 }
 
@@ -94,7 +96,8 @@ fn picture_within(facts: &RunFacts, settings: &Settings, lang: Lang, policy: &Po
     let tails = facts.log.iter().filter_map(|part| tail(part, lines).ok()).collect();
     let report = build(Input { facts, tails, logs, zone: TimeZone::system() });
     let rendered = render(&report, lang, settings.mail.subject.as_deref());
-    Picture { report, rendered, attachments }
+    let plain = plain(&report, lang);
+    Picture { report, rendered, plain, attachments }
 }
 
 /// Puts the mail on a disk: the user's own place first, then where else it fits, whole rather
@@ -141,8 +144,8 @@ fn keep_in(root: &Path, draft: &mut Draft<'_>, entry: &Entry) -> Result<Store> {
     let store = Store::open(root.join("outbox"))?;
     let mut tries = 1;
     let pending = loop {
-        let pending = store.begin(&entry.id)?;
-        match write_mail(&pending, &draft.picture, entry) {
+        let mut pending = store.begin(&entry.id)?;
+        match write_mail(&mut pending, &draft.picture, entry) {
             // A file that goes on shrinking: the attachment's last line has the latest.
             Ok(short) if short.is_empty() || tries == TRIES => break pending,
             Ok(short) => {
@@ -161,8 +164,8 @@ fn keep_in(root: &Path, draft: &mut Draft<'_>, entry: &Entry) -> Result<Store> {
     Ok(store)
 }
 
-/// Writes the mail's body; gives the attachments that hold less than it says.
-fn write_mail(pending: &Pending, picture: &Picture, entry: &Entry) -> Result<Vec<Short>> {
+/// Writes the mail's body in both forms; gives the attachments that hold less than it says.
+fn write_mail(pending: &mut Pending, picture: &Picture, entry: &Entry) -> Result<Vec<Short>> {
     let content = Content {
         text: &picture.rendered.text,
         html: &picture.rendered.html,
@@ -170,5 +173,8 @@ fn write_mail(pending: &Pending, picture: &Picture, entry: &Entry) -> Result<Vec
         boundary_seed: entry.id.as_str(),
     };
     let mut out = std::io::BufWriter::with_capacity(64 * 1024, &pending.body);
-    Ok(compose(&mut out, &content)?.short)
+    let short = compose(&mut out, &content)?.short;
+    drop(out);
+    compose_plain(pending.plain()?, &picture.plain.text)?;
+    Ok(short)
 }

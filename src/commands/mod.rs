@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod common;
+pub mod event_words;
 pub mod find;
 pub mod keep;
 pub mod missing;

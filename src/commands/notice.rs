@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::mail::draft::message_id;
 use crate::outbox::drain::{Pick, Plan};
 use crate::outbox::entry::{Addressing, Entry, EntryId, Form, HeldReason};
+use crate::outbox::schedule::Urgency;
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::render::terminal;
@@ -239,7 +240,7 @@ fn entry(
         waits: None,
         rounds: 0,
         form: Form::Full,
-        plain_subject: None,
+        plain_subject: Some(picture.plain.subject.clone()),
         refused_by: Vec::new(),
         gave_up: None,
         revived: None,
@@ -258,6 +259,8 @@ pub(super) fn send_first(
         preferred: settings.account.as_deref(),
         mail: &settings.mail,
         wait: Duration::ZERO,
+        urgency: Urgency::Due,
+        bound: None,
     };
     if let Err(error) = super::outbox::drain_telling(store, &plan, lang, &mut |word| teller.say(&word)) {
         teller.say(&Word::Trouble(with_hints(&error)));

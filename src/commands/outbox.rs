@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::common::Context;
 use super::missing::{self, Patience};
-use super::words;
+use super::{event_words, words};
 use crate::cli::OutboxAction;
 use crate::config::read_secret::read_secret;
 use crate::config::{Account, Loaded, Overrides, Settings};
@@ -17,6 +17,7 @@ use crate::outbox::drain::{Hands, Letterhead, Pick, Plan, drain};
 use crate::outbox::entry::{Entry, Folder, Whose};
 use crate::outbox::event::Tally;
 use crate::outbox::held::Which;
+use crate::outbox::schedule::Urgency;
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::run::mailer::Word;
@@ -76,14 +77,12 @@ impl Flush<'_> {
         total.left += missing::make(self.context, None, Patience::Wait, &mut |text| self.say(text)).not_kept;
         let stores = stores()?;
         for whose in self.groups(&stores)? {
-            let Tally { sent, kept, failed, left } = self.send(&whose, &stores, usual)?;
-            total.sent += sent;
-            total.kept += kept;
-            total.failed += failed;
-            total.left += left;
+            total += self.send(&whose, &stores, usual)?;
         }
-        let Tally { sent, kept, failed, left } = total;
-        if sent + kept + failed + left == 0 {
+        let Tally { sent, kept, later, failed, left } = total;
+        if later > 0 {
+            self.ui.note(&event_words::not_due(later, self.lang));
+        } else if sent + kept + failed + left == 0 {
             self.ui.block(words::either(
                 self.lang,
                 "notify-done: nothing waits in the outbox",
@@ -129,11 +128,7 @@ impl Flush<'_> {
         }
         let mut total = Tally::default();
         for store in stores {
-            let tally = self.send_from(store, whose, &loaded.settings)?;
-            total.sent += tally.sent;
-            total.kept += tally.kept;
-            total.failed += tally.failed;
-            total.left += tally.left;
+            total += self.send_from(store, whose, &loaded.settings)?;
         }
         Ok(total)
     }
@@ -166,6 +161,8 @@ impl Flush<'_> {
             preferred: settings.account.as_deref(),
             mail: &settings.mail,
             wait: WAIT_FOR_OTHERS,
+            urgency: if self.which == Which::All { Urgency::Forced } else { Urgency::Asked },
+            bound: None,
         };
         let tally = drain_telling(store, &plan, self.lang, &mut |word| match word {
             // Who asks for a flush wants to know, wherever stderr goes.
@@ -200,6 +197,7 @@ pub fn drain_telling(
     // It holds codes from here on.
     crate::sys::process::forbid_core();
     let tell = std::cell::RefCell::new(tell);
+    let reader = event_words::Reader { lang, zone: jiff::tz::TimeZone::system(), now: clock::now() };
     let mut secret = |account: &Account| {
         let source = account.secret.as_ref().ok_or_else(|| no_code(account))?;
         let read = read_secret(source)?;
@@ -214,7 +212,7 @@ pub fn drain_telling(
         headers: &mut headers,
         send: &mut |job, ledger| attempt_blocking(job, ledger),
         events: &mut |event| {
-            if let Some(word) = words::of_event(&event, lang) {
+            if let Some(word) = event_words::of_event(&event, &reader) {
                 (tell.borrow_mut())(word);
             }
         },
@@ -228,14 +226,14 @@ fn no_code(account: &Account) -> Error {
 }
 
 fn headers(letterhead: &Letterhead<'_>) -> Result<Vec<u8>> {
-    let Letterhead { entry, from, to, cc } = letterhead;
+    let Letterhead { entry, subject, from, to, cc } = letterhead;
     header_block(&Draft {
         message_id: entry.message_id.trim_matches(['<', '>']).to_owned(),
         date: entry.zoned_date(),
         from: from.clone(),
         to: to.to_vec(),
         cc: cc.to_vec(),
-        subject: entry.subject.clone(),
+        subject: (*subject).to_owned(),
     })
 }
 

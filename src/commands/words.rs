@@ -1,4 +1,5 @@
-//! What is said on the terminal about a mail's way, in the user's language. Pure.
+//! What is said on the terminal about a mail's way, in the user's language; what a drain did is told
+//! by `event_words`. Pure.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -6,12 +7,9 @@ use std::path::Path;
 
 use crate::deliver::diagnose::{Diagnosis, Scene, Text, diagnose};
 use crate::deliver::verdict::Outcome;
-use crate::outbox::entry::{AttemptRecord, Contact, Folder};
-use crate::outbox::event::{Event, Refusal};
-use crate::render::amount::{Detail, duration};
+use crate::outbox::entry::{AttemptRecord, Contact};
 use crate::render::i18n::Lang;
 use crate::report::name::display_command;
-use crate::run::mailer::Word;
 
 /// Both languages of one sentence.
 pub fn either<'a>(lang: Lang, en: &'a str, zh: &'a str) -> &'a str {
@@ -21,56 +19,8 @@ pub fn either<'a>(lang: Lang, en: &'a str, zh: &'a str) -> &'a str {
     }
 }
 
-fn say(text: &Text, lang: Lang) -> &str {
+pub(super) fn say(text: &Text, lang: Lang) -> &str {
     either(lang, &text.en, &text.zh)
-}
-
-/// What an event of the outbox means to who reads the terminal; None: nothing worth a line.
-pub fn of_event(event: &Event, lang: Lang) -> Option<Word> {
-    Some(match event {
-        Event::Started { .. } | Event::Waiting { .. } => return None,
-        Event::Elsewhere { now_in, .. } => elsewhere(*now_in, lang)?,
-        Event::Sent { recipients, elapsed_ms, .. } => {
-            let took = std::time::Duration::from_millis(*elapsed_ms);
-            let took = duration(took, Detail::Compact, &lang.strings().units);
-            let to = recipients.join(", ");
-            Word::Note(match lang {
-                Lang::En => format!("mail sent to {to} ({took})"),
-                Lang::Zh => format!("邮件已发送至 {to}（{took}）"),
-            })
-        }
-        Event::PartlySent { sent, refused, .. } => {
-            let to = sent.join(", ");
-            let refused: Vec<String> = refused.iter().map(|r| refusal(r, lang)).collect();
-            let refused = refused.join("\n");
-            Word::Trouble(match lang {
-                Lang::En => format!("mail sent to {to}, but not to:\n{refused}"),
-                Lang::Zh => format!("邮件已发送至 {to}，但以下收件人未收到：\n{refused}"),
-            })
-        }
-        Event::NotSent { diagnosis, refused, kept, .. } => {
-            let told = not_sent(diagnosis, *kept, lang);
-            let refused = refused.iter().map(|r| format!("\n{}", refusal(r, lang)));
-            Word::Trouble(std::iter::once(told).chain(refused).collect())
-        }
-        Event::Unknown { diagnosis, .. } => {
-            let cause = say(&diagnosis.cause, lang);
-            Word::Trouble(match lang {
-                Lang::En => format!(
-                    "the mail was handed over, but the answer is missing: {cause}\n\
-                     it may have arrived; it is kept, and `notify-done outbox flush` sends it again under the same id"
-                ),
-                Lang::Zh => format!(
-                    "邮件已交给服务器，但没有收到答复：{cause}\n\
-                     它可能已送达；邮件已保留，`notify-done outbox flush` 会用同一编号再发"
-                ),
-            })
-        }
-        Event::Trouble { entry, message, hint } => {
-            let hint = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
-            Word::Trouble(format!("{entry}: {message}{hint}"))
-        }
-    })
 }
 
 /// Why a try failed, in one line; None: it didn't.
@@ -95,48 +45,10 @@ pub fn of_attempt(attempt: &AttemptRecord, lang: Lang) -> Option<String> {
 }
 
 /// The server's own words in parentheses, unless the cause has them already.
-fn said(diagnosis: &Diagnosis, lang: Lang) -> String {
+pub(super) fn said(diagnosis: &Diagnosis, lang: Lang) -> String {
     let reply = diagnosis.reply.as_ref().map(ToString::to_string);
     let reply = reply.filter(|reply| !say(&diagnosis.cause, lang).contains(reply.as_str()));
     reply.map(|reply| format!(" ({reply})")).unwrap_or_default()
-}
-
-fn elsewhere(now_in: Option<Folder>, lang: Lang) -> Option<Word> {
-    let text = match now_in {
-        Some(Folder::Sent) => either(lang, "another process has sent the mail", "另一个进程已发送邮件"),
-        Some(_) => return None,
-        None => either(lang, "another process is still sending the mail", "另一个进程仍在发送邮件"),
-    };
-    Some(Word::Note(text.to_owned()))
-}
-
-fn refusal(refusal: &Refusal, lang: Lang) -> String {
-    let Diagnosis { cause, fix, .. } = &refusal.diagnosis;
-    let (cause, reply) = (say(cause, lang), said(&refusal.diagnosis, lang));
-    format!("{}: {cause}{reply}; {}", refusal.address, say(fix, lang))
-}
-
-fn not_sent(diagnosis: &Diagnosis, kept: Folder, lang: Lang) -> String {
-    let (cause, fix) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang));
-    let reply = said(diagnosis, lang);
-    match (lang, kept) {
-        (Lang::En, Folder::Failed) => format!(
-            "the mail can't be sent: {cause}{reply}\n{fix}\n\
-             it stays in the outbox under `failed`, and won't be tried again; `notify-done outbox list` shows it"
-        ),
-        (Lang::En, _) => format!(
-            "the mail could not be sent yet: {cause}{reply}\n{fix}\n\
-             it is kept, and goes out with `notify-done outbox flush`"
-        ),
-        (Lang::Zh, Folder::Failed) => format!(
-            "邮件无法发送：{cause}{reply}\n{fix}\n邮件保留在 outbox 的 failed 里，不会再试；`notify-done outbox list` 可查看"
-        ),
-        (Lang::Zh, _) => {
-            format!(
-                "邮件暂时没有发出：{cause}{reply}\n{fix}\n邮件已保留，运行 `notify-done outbox flush` 即可发出"
-            )
-        }
-    }
 }
 
 /// A path as one can paste it into a shell.
@@ -159,9 +71,12 @@ pub fn text_of(bytes: &OsStr) -> String {
 pub fn naming(text: &str, config: Option<&Path>) -> String {
     let Some(config) = config else { return text.to_owned() };
     let flag = format!(" --config {}", for_shell(config));
-    ["outbox flush", "outbox flush --all", "preview"].iter().fold(text.to_owned(), |text, command| {
-        text.replace(&format!("`notify-done {command}`"), &format!("`notify-done {command}{flag}`"))
-    })
+    ["outbox flush", "outbox flush --all", "outbox retry", "preview"].iter().fold(
+        text.to_owned(),
+        |text, command| {
+            text.replace(&format!("`notify-done {command}`"), &format!("`notify-done {command}{flag}`"))
+        },
+    )
 }
 
 /// Nothing was sent, because the settings have a mistake; and what to do.

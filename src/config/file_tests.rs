@@ -73,6 +73,7 @@ subject = "{name}"
 on = "failure"
 min_duration = "5m"
 wait = "0s"
+keep_trying = "30m"
 [log]
 tail_lines = 7
 attach = "tail"
@@ -103,6 +104,7 @@ timeout = "1500ms"
     assert_eq!(it.notify.on, On::Failure);
     assert_eq!(it.notify.min_duration, Duration::from_secs(300));
     assert_eq!(it.notify.wait, Wait::For(Duration::ZERO));
+    assert_eq!(it.notify.keep_trying, Duration::from_secs(1800));
     assert_eq!((it.log.tail_lines, it.log.attach, it.log.max_attachment), (7, Attach::Tail, Some(1 << 20)));
     assert_eq!((it.log.keep, it.log.keep_size), (Duration::from_secs(172_800), 4096));
     let account = &it.accounts[0];

@@ -34,6 +34,7 @@ pub struct FileConfig {
     pub on: Option<On>,
     pub min_duration: Option<Duration>,
     pub wait: Option<Wait>,
+    pub keep_trying: Option<Duration>,
     pub tail_lines: Option<u32>,
     pub attach: Option<Attach>,
     /// `Some(None)`: "auto".
@@ -115,6 +116,7 @@ const NOTIFY: &[Key<FileConfig>] = &[
     key("on", |c, v| put(&mut c.on, choice(v))),
     key("min_duration", |c, v| put(&mut c.min_duration, duration(v))),
     key("wait", |c, v| put(&mut c.wait, choice(v))),
+    key("keep_trying", |c, v| put(&mut c.keep_trying, duration(v))),
 ];
 
 const LOG: &[Key<FileConfig>] = &[

@@ -1,7 +1,7 @@
 //! Finds `notify.toml`, reads it, and resolves the settings.
 //!
-//! It runs before the command starts, so it costs one open and one read: no secret is read here, and
-//! nothing is written.
+//! It runs before the command starts, so it costs one open, one read and a look at the folder: no
+//! secret is read here, nothing is written, and no directory service is asked.
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
@@ -16,6 +16,7 @@ use super::file::{self, FileConfig};
 use super::merge::{self, Provenance};
 use super::{Account, Diagnostic, Loaded, Overrides, SecretSource, Severity};
 use crate::sys::fs::barred;
+use crate::sys::users::has_private_group;
 
 /// `notify.example.toml`: documents every key, and is what a user starts from.
 pub const TEMPLATE: &str = include_str!("../../notify.example.toml");
@@ -155,7 +156,9 @@ fn read_file(path: &Path, origin: Origin) -> Result<Option<Text>, Finding> {
         };
         return Err(finding(path, format!("is {kind}, not a file"), hint));
     }
-    check_owner(path, &meta)?;
+    let hands = Hands::of_process();
+    hands.check_file(path, &meta)?;
+    hands.check_folders(path)?;
     // Never moved while it grows: what it leaves behind would not be zeroed.
     let mut bytes = Zeroizing::new(Vec::with_capacity(room_for(&meta)));
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
@@ -220,28 +223,98 @@ fn open_failed(path: &Path, origin: Origin, error: &io::Error) -> Finding {
     }
 }
 
-/// The file may name commands to run and servers to trust: nobody but the user and root may write it.
-/// Under sudo the user who called it counts too.
-///
-/// Group-writable is left alone: it is what `umask 002` with a group per user gives, the default of
-/// many systems.
-fn check_owner(path: &Path, meta: &Metadata) -> Result<(), Finding> {
-    let me = nix::unistd::geteuid().as_raw();
-    let caller = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok()).filter(|_| me == 0);
-    check_hands(path, meta.uid(), meta.mode(), (me, caller))
+/// Whose files are believed: a file of settings may name commands to run and servers to trust, so
+/// nobody but the user and root may write it, or put another in its place. Under sudo the user who
+/// called it counts too.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hands {
+    me: u32,
+    caller: Option<u32>,
 }
 
-fn check_hands(path: &Path, owner: u32, mode: u32, (me, caller): (u32, Option<u32>)) -> Result<(), Finding> {
-    let shown = for_shell(path);
-    if owner != 0 && owner != me && Some(owner) != caller {
-        let hint = format!("take it over, if you trust what it says: sudo chown {me} {shown}");
-        return Err(finding(path, format!("belongs to another user (uid {owner}); it is ignored"), hint));
+impl Hands {
+    pub(super) fn of_process() -> Self {
+        let me = nix::unistd::geteuid().as_raw();
+        let caller = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok()).filter(|_| me == 0);
+        Self { me, caller }
     }
-    if mode & 0o002 != 0 {
-        let message = format!("can be written by everyone (mode {:04o}); it is ignored", mode & 0o7777);
-        return Err(finding(path, message, format!("check what it says, then: chmod 600 {shown}")));
+
+    pub(super) fn me(self) -> u32 {
+        self.me
     }
-    Ok(())
+
+    pub(super) fn trusts(self, owner: u32) -> bool {
+        owner == 0 || owner == self.me || Some(owner) == self.caller
+    }
+
+    fn check_file(self, path: &Path, meta: &Metadata) -> Result<(), Finding> {
+        self.check(path, path, (meta.uid(), writers(meta)), meta.mode())
+    }
+
+    /// The folder that the path names, and where that is a link (Kubernetes' `..data`, a collection of
+    /// dotfiles) the one that the file lies in: who can write there can put another file in its place.
+    fn check_folders(self, path: &Path) -> Result<(), Finding> {
+        let unseen = |error: io::Error| {
+            let hint = "give yourself the right to look at that folder, or put the file elsewhere";
+            finding(path, format!("its folder can't be looked at: {error}"), hint)
+        };
+        let is_link = path.symlink_metadata().map_err(unseen)?.is_symlink();
+        let target = if is_link { Some(path.canonicalize().map_err(unseen)?) } else { None };
+        for file in std::iter::once(path).chain(target.as_deref()) {
+            let Some(folder) = file.parent() else { continue };
+            let meta = folder.metadata().map_err(unseen)?;
+            // In a sticky folder (/tmp) only the owner of a file can remove it.
+            let writers = if meta.mode() & 0o1000 == 0 { writers(&meta) } else { Writers::Owner };
+            self.check(path, folder, (meta.uid(), writers), meta.mode())?;
+        }
+        Ok(())
+    }
+
+    /// `what` is the file itself or a folder that it depends on.
+    fn check(
+        self,
+        file: &Path,
+        what: &Path,
+        (owner, writers): (u32, Writers),
+        mode: u32,
+    ) -> Result<(), Finding> {
+        let (shown, mode, itself) = (for_shell(what), mode & 0o7777, file == what);
+        let about = if itself { String::new() } else { format!("lies in {shown}, which ") };
+        if !self.trusts(owner) {
+            let message = format!("{about}belongs to another user (uid {owner}); it is ignored");
+            let hint = match itself {
+                true => format!("take it over, if you trust what it says: sudo chown {} {shown}", self.me),
+                false => "check what it says, then put it into a folder of your own".to_owned(),
+            };
+            return Err(finding(file, message, hint));
+        }
+        let (who, mend) = match writers {
+            Writers::Owner => return Ok(()),
+            Writers::Group(gid) => (format!("group {gid}"), "g-w"),
+            Writers::Everyone => ("everyone".to_owned(), "go-w"),
+        };
+        let message = format!("{about}can be written by {who} (mode {mode:04o}); it is ignored");
+        let mend = if itself { "600" } else { mend };
+        Err(finding(file, message, format!("check what it says, then: chmod {mend} {shown}")))
+    }
+}
+
+/// Who may write a file or folder, beside root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writers {
+    Owner,
+    /// A group that others are in.
+    Group(u32),
+    Everyone,
+}
+
+fn writers(meta: &Metadata) -> Writers {
+    match meta.mode() {
+        mode if mode & 0o002 != 0 => Writers::Everyone,
+        // What an umask of 002 gives, where each user has a group of one's own.
+        mode if mode & 0o020 != 0 && !has_private_group(meta) => Writers::Group(meta.gid()),
+        _ => Writers::Owner,
+    }
 }
 
 /// A code that stands in a file which others may read isn't used.

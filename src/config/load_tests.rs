@@ -174,9 +174,95 @@ fn a_file_that_everyone_may_write_is_not_used() {
     assert_eq!(loaded.settings.log.tail_lines, 50);
 }
 
+/// Only root may give a file away; elsewhere there is nothing to try.
+fn give(path: &Path, uid: u32, gid: u32) -> bool {
+    std::os::unix::fs::lchown(path, Some(uid), Some(gid)).is_ok()
+}
+
+/// A group that is nobody's own, and a user that isn't there.
+const STRANGER: u32 = 54_321;
+
+/// Catches: settings that a colleague of the same group can write, believed; and those of everybody
+/// with an umask of 002 refused.
+#[test]
+fn a_group_of_many_may_not_write_the_file_and_ones_own_may() {
+    let place = Place::with("[log]\ntail_lines = 7\n", 0o664);
+    let meta = fs::metadata(place.path()).unwrap();
+    if has_private_group(&meta) {
+        assert_eq!(place.load().diagnostics, []);
+    }
+    if !give(&place.path(), meta.uid(), STRANGER) {
+        return;
+    }
+    let loaded = place.load();
+    assert_eq!(only(&loaded).1, "can be written by group 54321 (mode 0664); it is ignored");
+    assert_eq!(only(&loaded).2, format!("check what it says, then: chmod 600 {}", place.path().display()));
+    assert_eq!(loaded.settings.log.tail_lines, 50);
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(place.load().diagnostics, [], "reading is no harm");
+}
+
+/// Catches: a file whose folder lets others put another in its place, believed for its own mode.
+#[test]
+fn a_folder_in_which_others_can_replace_the_file_is_not_trusted() {
+    let place = Place::with(ACCOUNT, 0o600);
+    let (folder, file) = (place.folder.path().to_owned(), place.path());
+    let chmod = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    chmod(0o777);
+    let loaded = place.load();
+    let shown = folder.display();
+    assert_eq!(only(&loaded).0, file.to_str().unwrap());
+    assert_eq!(
+        only(&loaded).1,
+        format!("lies in {shown}, which can be written by everyone (mode 0777); it is ignored")
+    );
+    assert_eq!(only(&loaded).2, format!("check what it says, then: chmod go-w {shown}"));
+    assert!(loaded.settings.accounts.is_empty());
+    // In a sticky one (/tmp, a volume of Kubernetes) only the file's owner can remove it.
+    chmod(0o1777);
+    assert_eq!(place.load().diagnostics, []);
+
+    // The way there may be a link: both folders count.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link.toml");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let by_link = || place.load_with(Some(link.clone()), None);
+    assert_eq!(by_link().diagnostics, []);
+    chmod(0o777);
+    assert!(only(&by_link()).1.contains(&format!("lies in {shown}")));
+    chmod(0o700);
+    fs::set_permissions(elsewhere.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert!(only(&by_link()).1.contains(&format!("lies in {}", elsewhere.path().display())));
+
+    if give(&folder, STRANGER, STRANGER) {
+        let loaded = place.load();
+        assert!(only(&loaded).1.contains("which belongs to another user (uid 54321)"), "{:?}", only(&loaded));
+        assert!(only(&loaded).2.contains("a folder of your own"));
+    }
+}
+
+/// Catches: a folder of mode 0775, which an umask of 002 gives, refused; a group of many let in.
+#[test]
+fn a_group_may_write_the_folder_only_if_it_is_ones_own() {
+    let place = Place::with(ACCOUNT, 0o600);
+    let folder = place.folder.path();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o775)).unwrap();
+    let meta = fs::metadata(folder).unwrap();
+    if has_private_group(&meta) {
+        assert_eq!(place.load().diagnostics, []);
+    }
+    if give(folder, meta.uid(), STRANGER) {
+        let loaded = place.load();
+        assert!(only(&loaded).1.contains("can be written by group 54321 (mode 0775)"), "{:?}", only(&loaded));
+        assert!(only(&loaded).2.contains("chmod g-w"));
+    }
+}
+
 #[test]
 fn only_the_user_root_and_who_called_sudo_may_own_the_file() {
-    let check = |owner, me, caller| check_hands(Path::new("/c/n.toml"), owner, 0o100_644, (me, caller));
+    let path = Path::new("/c/n.toml");
+    let check =
+        |owner, me, caller| Hands { me, caller }.check(path, path, (owner, Writers::Owner), 0o100_644);
     assert!(check(1000, 1000, None).is_ok());
     assert!(check(0, 1000, None).is_ok());
     assert!(check(1000, 0, Some(1000)).is_ok());

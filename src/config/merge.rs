@@ -78,6 +78,12 @@ const OVERRIDABLE: &[Overridable] = &[
         is_set: |o| o.wait.is_some(),
     },
     Overridable {
+        key: "notify.keep_trying",
+        variable: "NOTIFY_DONE_KEEP_TRYING",
+        flag: "--keep-trying",
+        is_set: |o| o.keep_trying.is_some(),
+    },
+    Overridable {
         key: "log.tail_lines",
         variable: "NOTIFY_DONE_TAIL",
         flag: "--tail",
@@ -174,6 +180,9 @@ pub fn is_setting(variable: &str) -> bool {
 const OF_A_RUN: [&str; 5] =
     ["NOTIFY_DONE_TITLE", "NOTIFY_DONE_NOTE", "NOTIFY_DONE_TAG", "NOTIFY_DONE_PTY", "NOTIFY_DONE_STRICT"];
 
+/// How long a mail that wasn't sent is tried again in the background.
+const KEEP_TRYING: Duration = Duration::from_secs(3600);
+
 /// What the environment says of one run, for flags that weren't given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OfRun {
@@ -227,6 +236,7 @@ pub fn env_overrides(lookup: &dyn Fn(&str) -> Option<OsString>) -> (Overrides, V
         on: env.value("notify.on", On::from_str),
         min_duration: env.value("notify.min_duration", values::duration),
         wait: env.value("notify.wait", Wait::from_str),
+        keep_trying: env.value("notify.keep_trying", values::duration),
         tail_lines: env.value("log.tail_lines", values::tail_lines),
         attach: env.value("log.attach", Attach::from_str),
     };
@@ -249,6 +259,7 @@ impl Overrides {
             on: self.on.or(lower.on),
             min_duration: self.min_duration.or(lower.min_duration),
             wait: self.wait.or(lower.wait),
+            keep_trying: self.keep_trying.or(lower.keep_trying),
             tail_lines: self.tail_lines.or(lower.tail_lines),
             attach: self.attach.or(lower.attach),
         }
@@ -328,6 +339,7 @@ pub fn resolve(file: &FileConfig, over: &Overrides) -> (Settings, Vec<Diagnostic
             on: over.on.or(file.on).unwrap_or_default(),
             min_duration: over.min_duration.or(file.min_duration).unwrap_or_default(),
             wait: over.wait.or(file.wait).unwrap_or_default(),
+            keep_trying: over.keep_trying.or(file.keep_trying).unwrap_or(KEEP_TRYING),
         },
         log: LogSettings {
             tail_lines: over.tail_lines.or(file.tail_lines).unwrap_or(log.tail_lines),

@@ -24,6 +24,7 @@ fn every_variable_arrives() {
         ("NOTIFY_DONE_ON", "failure"),
         ("NOTIFY_DONE_MIN_DURATION", "1m"),
         ("NOTIFY_DONE_WAIT", "0s"),
+        ("NOTIFY_DONE_KEEP_TRYING", "2h"),
         ("NOTIFY_DONE_TAIL", "9"),
         ("NOTIFY_DONE_LOG", "none"),
     ]);
@@ -35,8 +36,9 @@ fn every_variable_arrives() {
     assert_eq!((it.account.as_deref(), it.lang, it.on), (Some("qq"), Some(Language::Zh), Some(On::Failure)));
     assert_eq!(it.min_duration, Some(Duration::from_secs(60)));
     assert_eq!(it.wait, Some(Wait::For(Duration::ZERO)));
+    assert_eq!(it.keep_trying, Some(Duration::from_secs(7200)));
     assert_eq!((it.tail_lines, it.attach), (Some(9), Some(Attach::None)));
-    // Provenance knows the same twelve: none is forgotten when a key is added.
+    // Provenance knows the same thirteen: none is forgotten when a key is added.
     let provenance = Provenance::default().with_env(&it);
     for known in OVERRIDABLE {
         assert_eq!(provenance.source(known.key), Source::Env(known.variable.to_owned()));
@@ -135,6 +137,7 @@ fn each_key_of_an_upper_layer_wins() {
             on: Some(if odd { On::Failure } else { On::Success }),
             min_duration: Some(Duration::from_secs(n.into())),
             wait: Some(Wait::For(Duration::from_secs(n.into()))),
+            keep_trying: Some(Duration::from_secs(n.into())),
             tail_lines: Some(n.into()),
             attach: Some(if odd { Attach::Tail } else { Attach::None }),
         }
@@ -142,7 +145,7 @@ fn each_key_of_an_upper_layer_wins() {
     assert_eq!(layer(1).or(layer(2)), layer(1));
     assert_eq!(Overrides::default().or(layer(2)), layer(2));
     let text = "lang = \"auto\"\naccount = \"file\"\n[mail]\nfrom_name = \"file\"\nsubject = \"file\"\n\
-                [notify]\non = \"always\"\nmin_duration = \"5m\"\nwait = \"5m\"\n\
+                [notify]\non = \"always\"\nmin_duration = \"5m\"\nwait = \"5m\"\nkeep_trying = \"5m\"\n\
                 [log]\ntail_lines = 300\nattach = \"full\"\n";
     let (file, found) = parse(text, Path::new("notify.toml"));
     assert_eq!(found, []);
@@ -153,7 +156,7 @@ fn each_key_of_an_upper_layer_wins() {
         assert_eq!((settings.account, Some(settings.lang)), (over.account, over.lang));
         assert_eq!((Some(notify.on), Some(notify.min_duration)), (over.on, over.min_duration));
         assert_eq!((Some(notify.wait), Some(log.attach)), (over.wait, over.attach));
-        assert_eq!(Some(log.tail_lines), over.tail_lines);
+        assert_eq!((Some(log.tail_lines), Some(notify.keep_trying)), (over.tail_lines, over.keep_trying));
     }
 }
 

@@ -83,6 +83,8 @@ pub struct NotifySettings {
     pub on: On,
     pub min_duration: Duration,
     pub wait: Wait,
+    /// A mail that wasn't sent is tried again in the background for so long after its run.
+    pub keep_trying: Duration,
 }
 
 /// Which ends are worth a mail.
@@ -170,6 +172,7 @@ pub struct Overrides {
     pub on: Option<On>,
     pub min_duration: Option<Duration>,
     pub wait: Option<Wait>,
+    pub keep_trying: Option<Duration>,
     pub tail_lines: Option<u32>,
     pub attach: Option<Attach>,
 }

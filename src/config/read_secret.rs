@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::load::{for_shell, open};
+use super::load::{Hands, for_shell, open};
 use super::secret::may_hold_code;
 use super::{Secret, SecretSource};
 use crate::error::{Error, Kind, Result};
@@ -36,7 +36,7 @@ pub struct ReadSecret {
 ///
 /// # Errors
 /// [`Kind::Secret`], naming the source and the fix: it isn't there, can't be read, is empty or holds
-/// control characters; a file that group or others may write; a command that fails or takes longer
+/// control characters; a file of another user's, or that group or others may write; a command that fails or takes longer
 /// than 15 s.
 pub fn read_secret(source: &SecretSource) -> Result<ReadSecret> {
     read_with(source, &|name| std::env::var_os(name), COMMAND_LIMIT)
@@ -91,7 +91,12 @@ fn from_file(source: &SecretSource, path: &Path) -> Result<ReadSecret> {
     if !meta.is_file() {
         return Err(failed(source).because("it isn't a regular file").hint(&usual));
     }
-    let mode = meta.permissions().mode();
+    let (mode, hands) = (meta.permissions().mode(), Hands::of_process());
+    if !hands.trusts(meta.uid()) {
+        let cause = format!("it belongs to another user (uid {}), who may write it", meta.uid());
+        let hint = format!("take it over: sudo chown {} {shown}; chmod 600 {shown}", hands.me());
+        return Err(failed(source).because(cause).hint(hint));
+    }
     if mode & 0o022 != 0 {
         let cause = format!("others may write it (mode {:04o})", mode & 0o7777);
         return Err(failed(source).because(cause).hint(format!("run: chmod 600 {shown}")));

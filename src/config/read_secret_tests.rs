@@ -94,6 +94,21 @@ fn a_file_that_others_may_read_is_warned_of_and_one_they_may_write_refused() {
     }
 }
 
+/// Catches: a code that somebody else keeps for us, and can change.
+#[test]
+fn a_file_of_another_user_is_refused_and_one_of_root_isnt() {
+    let kept = Kept::new(CODE, 0o600);
+    // Only root may give a file away.
+    if std::os::unix::fs::lchown(kept.path(), Some(54_321), Some(54_321)).is_err() {
+        return;
+    }
+    let error = refused(kept.read());
+    assert_eq!(error.cause.as_deref(), Some("it belongs to another user (uid 54321), who may write it"));
+    assert!(error.hints[0].contains("chown") && error.hints[0].contains("chmod 600"), "{error:?}");
+    std::os::unix::fs::lchown(kept.path(), Some(0), Some(0)).unwrap();
+    assert!(kept.read().is_ok());
+}
+
 #[test]
 fn files_that_hold_no_code() {
     let cause = |bytes: &[u8]| refused(Kept::new(bytes, 0o600).read()).cause.unwrap();

@@ -1,13 +1,16 @@
 //! From what happened to what it means: class, cause and fix in words. Pure.
 //!
-//! Known replies come from the table in `replies.rs`; others fall to the class that RFC 5321
-//! section 4.2.1 gives their code, with the server's text shown (`words.rs`).
+//! A reply is looked up by its words (`replies.rs`), then by its enhanced status code (`codes.rs`);
+//! what neither knows falls to the class that RFC 5321 section 4.2.1 gives its code, with the
+//! server's text shown (`words.rs`).
 
 use serde::{Deserialize, Serialize};
 
-use super::replies::{ROWS, Row};
+use super::meanings::Meaning;
 use super::verdict::{Cause, Class, Failure, Feature, Reply, Stage, TlsTrouble};
-use super::words;
+pub use super::words::{degraded_to_less, degraded_to_text, gave_up, held_daily, held_login, held_throttled};
+use super::{codes, replies, words};
+use crate::config::provider::{self, Preset};
 
 /// The same sentence in both languages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +25,8 @@ impl Text {
     }
 
     fn fill(&self, scene: &Scene<'_>) -> Self {
-        Self { en: scene.fill(&self.en), zh: scene.fill(&self.zh) }
+        let how = scene.how();
+        Self { en: scene.fill(&self.en, &how.en), zh: scene.fill(&self.zh, &how.zh) }
     }
 }
 
@@ -50,36 +54,54 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    fn fill(&self, words: &str) -> String {
+    fn fill(&self, words: &str, how: &str) -> String {
         words
+            .replace("{how}", how)
+            .replace("{other_port}", &self.other_port().to_string())
             .replace("{account}", self.account)
             .replace("{address}", self.address)
             .replace("{login}", self.login)
             .replace("{host}", self.host)
             .replace("{port}", &self.port.to_string())
     }
+
+    fn preset(&self) -> Option<&'static Preset> {
+        let here = provider::PRESETS.iter().find(|preset| preset.host.eq_ignore_ascii_case(self.host));
+        here.or_else(|| provider::preset_of(self.address, None))
+    }
+
+    /// How this provider's codes are made.
+    fn how(&self) -> Text {
+        match self.preset() {
+            Some(preset) => Text::new(preset.help.en, preset.help.zh),
+            None => words::make_code_anywhere(),
+        }
+    }
+
+    /// A port that a firewall on the way may let through where it blocks this one. Each tells its TLS
+    /// by itself (`provider.rs`).
+    fn other_port(&self) -> u16 {
+        let known = self.preset().filter(|preset| preset.host.eq_ignore_ascii_case(self.host));
+        match (self.port, known) {
+            (465, Some(preset)) if preset.starttls_port == 25 || preset.name == "qiye163" => 994,
+            (465, _) => 587,
+            _ => 465,
+        }
+    }
 }
 
 /// The class of a cause at a stage.
 pub fn classify(stage: Stage, cause: &Cause) -> Class {
     match cause {
-        Cause::Reply(reply) => match lookup(stage, reply) {
-            Some(row) => row.class,
-            // Whatever the code: hammering a login that was refused gets an account locked.
-            None if stage == Stage::Auth && reply.code != 421 => Class::Credentials,
-            None if reply.code / 100 == 5 && stage >= Stage::MailFrom => Class::Permanent,
-            // A greeting or EHLO of 5xx speaks of the server's state, not of this mail.
-            None => Class::Transient,
-        },
+        Cause::Reply(reply) => lookup(stage, reply).map_or_else(|| by_code(stage, reply), |m| m.class),
         // After the final "." only an explicit reply is an answer.
         _ if stage == Stage::AfterDot => Class::Unknown,
         Cause::Interrupted => Class::Unknown,
         Cause::ClearText | Cause::CaFile { .. } => Class::Settings,
         // Before the first recipient it is the account's own address or name that is wrong.
         Cause::BadAddress { .. } if stage < Stage::RcptTo => Class::Settings,
-        Cause::NotOffered(Feature::SmtpUtf8) | Cause::TooLarge { .. } | Cause::BadAddress { .. } => {
-            Class::Permanent
-        }
+        Cause::TooLarge { .. } => Class::TooLarge,
+        Cause::NotOffered(Feature::SmtpUtf8) | Cause::BadAddress { .. } => Class::Permanent,
         Cause::NotOffered(_) | Cause::Tls(TlsTrouble::NotTls) => Class::Settings,
         Cause::Tls(_)
         | Cause::Timeout { .. }
@@ -93,6 +115,22 @@ pub fn classify(stage: Stage, cause: &Cause) -> Class {
     }
 }
 
+/// The class of a reply that nobody has met yet (RFC 5321 section 4.2.1).
+fn by_code(stage: Stage, reply: &Reply) -> Class {
+    match reply.code {
+        421 => Class::Transient,
+        // Whatever the code: hammering a login that was refused gets an account locked.
+        _ if stage == Stage::Auth => Class::Credentials,
+        // "Exceeded storage allocation": the mailbox's of the recipient, else the size of a mail
+        // (RFC 1870 section 6.1).
+        552 if stage == Stage::RcptTo => Class::Transient,
+        552 if stage >= Stage::MailFrom => Class::TooLarge,
+        500..=599 if stage >= Stage::MailFrom => Class::Permanent,
+        // A greeting or EHLO of 5xx speaks of the server's state, not of this mail.
+        _ => Class::Transient,
+    }
+}
+
 /// Puts a failure into words.
 pub fn diagnose(failure: &Failure, scene: &Scene<'_>) -> Diagnosis {
     diagnose_cause(failure.stage, failure.class, &failure.cause, scene)
@@ -102,7 +140,7 @@ pub fn diagnose(failure: &Failure, scene: &Scene<'_>) -> Diagnosis {
 pub fn diagnose_cause(stage: Stage, class: Class, cause: &Cause, scene: &Scene<'_>) -> Diagnosis {
     let (cause_text, fix) = match cause {
         Cause::Reply(reply) => match lookup(stage, reply) {
-            Some(row) => (Text::new(row.cause[0], row.cause[1]), Text::new(row.fix[0], row.fix[1])),
+            Some(m) => (Text::new(m.cause[0], m.cause[1]), Text::new(m.fix[0], m.fix[1])),
             None => words::unknown_reply(class, reply),
         },
         Cause::Tls(trouble) => words::tls(trouble),
@@ -140,13 +178,8 @@ pub fn no_account(wanted: Option<&str>) -> Diagnosis {
     Diagnosis { class: Class::Settings, cause, fix, reply: None }
 }
 
-fn lookup(stage: Stage, reply: &Reply) -> Option<&'static Row> {
-    let text = reply.text.to_lowercase();
-    ROWS.iter().find(|row| {
-        row.at.fits(stage)
-            && (row.digit == 0 || row.digit == reply.code / 100)
-            && row.tokens.iter().any(|token| text.contains(token))
-    })
+fn lookup(stage: Stage, reply: &Reply) -> Option<&'static Meaning> {
+    replies::known(stage, reply).or_else(|| codes::known(stage, reply))
 }
 
 #[cfg(test)]

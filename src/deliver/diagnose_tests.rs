@@ -1,227 +1,76 @@
 use super::*;
+use crate::deliver::replies::{ROWS, row_for};
 
 const SCENE: Scene<'static> =
     Scene { account: "main", address: "10001@qq.com", login: "10001@qq.com", host: "smtp.qq.com", port: 465 };
 
-fn reply(words: &str) -> Cause {
-    let (code, text) = words.split_once(' ').unwrap();
-    Cause::Reply(Reply { code: code.parse().unwrap(), text: text.to_owned() })
+/// A line of `tests/data/replies/replies.tsv`.
+struct Recorded {
+    stage: Stage,
+    reply: Reply,
+    class: Class,
+    cause: Text,
+    fix: Text,
 }
 
-/// Every reply that is known from the wild, word for word: stage, class, a word of cause and fix.
-const WILD: &[(Stage, &str, Class, &str, &str)] = &[
-    (
-        Stage::Auth,
-        "535 Login Fail. Please enter your authorization code to login. More information in http://service.mail.qq.com/cgi-bin/help?subtype=1&&id=28&&no=1001256",
-        Class::Credentials,
-        "not its password",
-        "auth_code",
-    ),
-    (
-        Stage::Auth,
-        "535 Login fail. Account is abnormal, service is not open, password is incorrect, login frequency limited, or system is busy. More information at https://help.mail.qq.com/detail/108/1023",
-        Class::Credentials,
-        "revoked",
-        "new authorization code",
-    ),
-    (
-        Stage::Auth,
-        "535 Error: authentication failed",
-        Class::Credentials,
-        "refused the authorization code",
-        "new authorization code",
-    ),
-    (
-        Stage::Auth,
-        "535 authentication failed, system busy",
-        Class::Credentials,
-        "flagged",
-        "auth = \"login\"",
-    ),
-    (Stage::Auth, "550 User has no permission", Class::Credentials, "SMTP service", "new authorization code"),
-    (Stage::MailFrom, "550 User has no permission", Class::Settings, "doesn't let", "web"),
-    (
-        Stage::MailFrom,
-        "501 mail from address must be same as authorization user",
-        Class::Settings,
-        "sender",
-        "accounts.main.address",
-    ),
-    (
-        Stage::MailFrom,
-        "553 Mail from must equal authorized user",
-        Class::Settings,
-        "sender",
-        "accounts.main.address",
-    ),
-    (
-        Stage::RcptTo,
-        "553 Local user only,126 smtp8,DsmowAC3",
-        Class::Settings,
-        "sender",
-        "accounts.main.address",
-    ),
-    (
-        Stage::MailFrom,
-        "553 authentication is required",
-        Class::Settings,
-        "wants a login",
-        "accounts.main.auth",
-    ),
-    (
-        Stage::MailFrom,
-        "503 Error: need EHLO and AUTH first !",
-        Class::Settings,
-        "wants a login",
-        "accounts.main.auth",
-    ),
-    (Stage::Auth, "502 Error: auth command not implemented", Class::Settings, "465", "implicit"),
-    (
-        Stage::AfterDot,
-        "550 The \"From\" header is missing or invalid. Please follow RFC5322, RFC2047, RFC822 standard protocol.",
-        Class::Permanent,
-        "can't read the sender",
-        "from_name",
-    ),
-    (
-        Stage::AfterDot,
-        "550 Mail content denied. http://service.mail.qq.com/",
-        Class::Content,
-        "spam",
-        "--title",
-    ),
-    (
-        Stage::AfterDot,
-        "550 Ip frequency limited. http://service.mail.qq.com/",
-        Class::Throttled,
-        "too often",
-        "an hour",
-    ),
-    (Stage::MailFrom, "550 Sender frequency limited", Class::Throttled, "too often", "an hour"),
-    (Stage::RcptTo, "550 Domain frequency limited", Class::Throttled, "too often", "an hour"),
-    (Stage::Banner, "550 Connection frequency limited", Class::Throttled, "too often", "an hour"),
-    (
-        Stage::RcptTo,
-        "550 Mailbox unavailable or access denied",
-        Class::Throttled,
-        "recipient gets too much",
-        "an hour",
-    ),
-    (
-        Stage::AfterDot,
-        "554 DT:SPM 163 smtp12,EMCowABXX,please see http://mail.163.com/help/help_spam_16.htm?ip=192.0.2.1",
-        Class::Content,
-        "spam",
-        "--title",
-    ),
-    (Stage::AfterDot, "451 DT:SPM ,please try again", Class::Throttled, "tried again", "an hour"),
-    (Stage::Banner, "421 HL:REP 163 smtp10", Class::Throttled, "less mail", "an hour"),
-    (Stage::Banner, "421 HL:ICC 163 smtp10", Class::Throttled, "less mail", "an hour"),
-    (Stage::Banner, "421 HL:IFC", Class::Throttled, "less mail", "an hour"),
-    (Stage::Banner, "421 HL:MEP", Class::Throttled, "less mail", "an hour"),
-    (Stage::MailFrom, "450 MI:CEL", Class::Throttled, "less mail", "an hour"),
-    (Stage::MailFrom, "450 MI:DMC", Class::Throttled, "less mail", "an hour"),
-    (Stage::MailFrom, "451 MI:DMC", Class::Throttled, "less mail", "an hour"),
-    (Stage::MailFrom, "450 MI:CCL", Class::Throttled, "less mail", "an hour"),
-    (Stage::RcptTo, "450 RP:DRC", Class::Throttled, "more recipients", "fewer"),
-    (Stage::RcptTo, "450 RP:CCL", Class::Throttled, "less mail", "an hour"),
-    (Stage::AfterDot, "450 DT:RBL", Class::Settings, "network", "another network"),
-    (Stage::Banner, "450 WM:BLI", Class::Settings, "network", "another network"),
-    (Stage::MailFrom, "450 WM:BLU", Class::Settings, "network", "another account"),
-    (
-        Stage::Auth,
-        "451 Requested mail action not taken: too much fail authentication",
-        Class::Throttled,
-        "stopped logins",
-        "auth_code",
-    ),
-    (Stage::MailFrom, "451 MI:SFQ", Class::Throttled, "less mail", "an hour"),
-    (Stage::RcptTo, "451 RP:QRC", Class::Throttled, "less mail", "an hour"),
-    (Stage::RcptTo, "451 RP:CEL", Class::Throttled, "less mail", "an hour"),
-    (
-        Stage::AfterDot,
-        "451 Requested action aborted: local error in processing",
-        Class::Transient,
-        "fault of its own",
-        "tried again",
-    ),
-    (Stage::MailFrom, "500 Error: bad syntaxU", Class::Settings, "understand", "hello_name"),
-    (Stage::Ehlo, "550 MI:NHD", Class::Settings, "understand", "hello_name"),
-    (Stage::MailFrom, "550 MI:IMF", Class::Permanent, "sender", "from_name"),
-    (Stage::MailFrom, "550 MI:SPF", Class::Settings, "network", "another"),
-    (Stage::AfterDot, "550 MI:DMA", Class::Settings, "network", "another"),
-    (Stage::MailFrom, "550 MI:STC", Class::Throttled, "in a day", "tomorrow"),
-    (Stage::MailFrom, "554 MI:STC", Class::Throttled, "in a day", "tomorrow"),
-    (Stage::RcptTo, "550 RP:FRL", Class::Settings, "forwards", "accounts.main.host"),
-    (Stage::RcptTo, "550 RP:RCL", Class::Throttled, "more recipients", "fewer"),
-    (Stage::RcptTo, "550 RP:TRC", Class::Throttled, "in a day", "tomorrow"),
-    (Stage::AfterDot, "550 DT:SPM", Class::Content, "spam", "white list"),
-    (Stage::RcptTo, "550 Invalid User: nobody@163.com", Class::Permanent, "doesn't exist", "`to`"),
-    (Stage::MailFrom, "550 User in blacklist", Class::Settings, "doesn't let", "another account"),
-    (Stage::MailFrom, "550 User suspended", Class::Settings, "doesn't let", "another account"),
-    (Stage::RcptTo, "550 too much recipient", Class::Throttled, "more recipients", "fewer"),
-    (Stage::AfterDot, "552 Illegal Attachment", Class::Content, "kind of attachment", ".zip"),
-    (
-        Stage::AfterDot,
-        "552 Requested mail action aborted: exceeded mailsize limit",
-        Class::Permanent,
-        "larger",
-        "max_attachment",
-    ),
-    (
-        Stage::MailFrom,
-        "553 Requested action not taken: NULL sender is not allowed",
-        Class::Permanent,
-        "sender",
-        "from_name",
-    ),
-    (
-        Stage::RcptTo,
-        "553 Requested action not taken: no smtp MX only",
-        Class::Settings,
-        "network",
-        "submission",
-    ),
-    (Stage::AfterDot, "554 DT:SUM", Class::Settings, "envelope", "accounts.main.address"),
-    (
-        Stage::Auth,
-        "554 IP is rejected, smtp auth error limit exceed",
-        Class::Throttled,
-        "stopped logins",
-        "auth_code",
-    ),
-    (Stage::Banner, "554 HL:IHU", Class::Throttled, "less mail", "an hour"),
-    (Stage::Banner, "554 HL:IPB", Class::Settings, "network", "another"),
-    (Stage::MailFrom, "554 MI:SPB", Class::Settings, "network", "another"),
-    (Stage::Banner, "554 IP in blacklist", Class::Settings, "network", "another"),
-    // Unknown ones fall to the RFC's class and show the server's words.
-    (
-        Stage::AfterDot,
-        "599 We do not like Mondays",
-        Class::Permanent,
-        "599 We do not like Mondays",
-        "another account",
-    ),
-    (
-        Stage::AfterDot,
-        "499 We do not like Mondays",
-        Class::Transient,
-        "499 We do not like Mondays",
-        "tried again",
-    ),
-    (Stage::Banner, "554 Go away", Class::Transient, "554 Go away", "tried again"),
-    (Stage::Auth, "500 {host} what", Class::Credentials, "500 'host' what", "auth_code"),
-];
+/// Every reply that is known from the wild, word for word.
+fn recorded() -> Vec<Recorded> {
+    fn named<T: serde::de::DeserializeOwned>(name: &str) -> T {
+        serde_json::from_value(name.into()).unwrap()
+    }
+    let lines = include_str!("../../tests/data/replies/replies.tsv").lines();
+    let lines = lines.filter(|line| !line.starts_with("# "));
+    lines
+        .map(|line| {
+            let cells: Vec<&str> = line.split('\t').collect();
+            let [stage, code, text, class, cause, fix, cause_zh, fix_zh, source] = cells[..] else {
+                panic!("not nine cells: {line}");
+            };
+            assert!(!source.is_empty(), "{line}");
+            let reply = Reply { code: code.parse().unwrap(), text: text.to_owned() };
+            let (cause, fix) = (Text::new(cause, cause_zh), Text::new(fix, fix_zh));
+            Recorded { stage: named(stage), reply, class: named(class), cause, fix }
+        })
+        .collect()
+}
 
+/// Catches: a reply that is taken for another, and one whose fix doesn't say what to do.
 #[test]
 fn replies_from_the_wild() {
-    for (stage, words, class, cause_part, fix_part) in WILD {
-        let cause = reply(words);
-        assert_eq!(classify(*stage, &cause), *class, "{words}");
-        let diagnosis = diagnose_cause(*stage, *class, &cause, &SCENE);
-        assert!(diagnosis.cause.en.contains(cause_part), "{words}: {}", diagnosis.cause.en);
-        assert!(diagnosis.fix.en.contains(fix_part), "{words}: {}", diagnosis.fix.en);
-        complete(&diagnosis, words);
+    let all = recorded();
+    assert!(all.len() >= 200, "{}", all.len());
+    for Recorded { stage, reply, class, cause, fix } in all {
+        let what = Cause::Reply(reply.clone());
+        assert_eq!(classify(stage, &what), class, "{reply}");
+        let told = diagnose_cause(stage, class, &what, &SCENE);
+        for (told, part) in [
+            (&told.cause.en, &cause.en),
+            (&told.cause.zh, &cause.zh),
+            (&told.fix.en, &fix.en),
+            (&told.fix.zh, &fix.zh),
+        ] {
+            assert!(!part.is_empty() && told.contains(part.as_str()), "{reply}: {told:?} lacks {part:?}");
+        }
+        complete(&told, &reply.to_string());
+    }
+}
+
+/// Catches: a token of NetEase's page that nobody wrote down, or that is found only at its own place
+/// in the recorded text.
+#[test]
+fn every_token_of_netease_is_known_wherever_it_stands() {
+    let all = recorded();
+    let tokens = include_str!("../../tests/data/replies/netease-tokens.txt").lines();
+    for line in tokens.filter(|line| !line.starts_with("# ")) {
+        let (code, token) = line.split_once(' ').unwrap();
+        let at = all.iter().find(|it| it.reply.code.to_string() == code && it.reply.text.contains(token));
+        let it = at.unwrap_or_else(|| panic!("no recorded reply has {line}"));
+        for text in
+            [token.to_owned(), format!("{token},163 smtp1"), format!("Error: {token}"), format!("{token}.")]
+        {
+            let reply = Reply { code: it.reply.code, text };
+            assert_eq!(classify(it.stage, &Cause::Reply(reply.clone())), it.class, "{reply}");
+        }
     }
 }
 
@@ -238,11 +87,10 @@ fn complete(diagnosis: &Diagnosis, what: &str) {
 /// Catches: a row that another before it always hides.
 #[test]
 fn every_row_is_reached() {
+    let all = recorded();
     for row in ROWS {
-        let met = WILD.iter().any(|(stage, words, ..)| match reply(words) {
-            Cause::Reply(reply) => lookup(*stage, &reply).is_some_and(|found| std::ptr::eq(found, row)),
-            _ => false,
-        });
+        let met =
+            all.iter().any(|it| row_for(it.stage, &it.reply).is_some_and(|found| std::ptr::eq(found, row)));
         assert!(met, "no known reply meets {row:?}");
     }
 }
@@ -253,7 +101,8 @@ fn every_other_cause_has_words() {
     let causes = [
         (Stage::Resolve, Cause::Unresolved { detail: detail() }, Class::Transient, "smtp.qq.com"),
         (Stage::Connect, Cause::Unreachable { detail: detail() }, Class::Transient, "465"),
-        (Stage::Connect, Cause::Timeout { after_ms: 10_000 }, Class::Transient, "10 s"),
+        (Stage::Connect, Cause::Timeout { after_ms: 10_000 }, Class::Transient, "10 s at the connection"),
+        (Stage::Ehlo, Cause::Timeout { after_ms: 29_001 }, Class::Transient, "30 s at the introduction"),
         (Stage::Tls, Cause::Tls(TlsTrouble::UnknownIssuer), Class::Transient, "self-signed"),
         (Stage::Tls, Cause::Tls(TlsTrouble::Expired), Class::Transient, "expired"),
         (Stage::Tls, Cause::Tls(TlsTrouble::NotValidYet), Class::Transient, "yet"),
@@ -275,7 +124,7 @@ fn every_other_cause_has_words() {
         (Stage::RcptTo, Cause::NotOffered(Feature::SmtpUtf8), Class::Permanent, "ASCII"),
         (Stage::Auth, Cause::ClearText, Class::Settings, "this machine"),
         (Stage::Tls, Cause::CaFile { detail: detail() }, Class::Settings, "why"),
-        (Stage::MailFrom, Cause::TooLarge { bytes: 9, limit: 8 }, Class::Permanent, "9 bytes"),
+        (Stage::MailFrom, Cause::TooLarge { bytes: 9, limit: 8 }, Class::TooLarge, "9 bytes"),
         (Stage::Prepare, Cause::BadAddress { text: "x".into() }, Class::Settings, "\"x\""),
         (Stage::RcptTo, Cause::BadAddress { text: "x".into() }, Class::Permanent, "\"x\""),
         (Stage::Body, Cause::Local { detail: detail(), hint: None }, Class::Transient, "why"),
@@ -288,5 +137,100 @@ fn every_other_cause_has_words() {
         let diagnosis = diagnose(&Failure { stage, class, cause: cause.clone() }, &SCENE);
         assert!(diagnosis.cause.en.contains(part), "{cause:?}: {}", diagnosis.cause.en);
         complete(&diagnosis, &format!("{cause:?}"));
+    }
+}
+
+fn fix_of(stage: Stage, cause: Cause, scene: &Scene<'_>) -> Text {
+    diagnose_cause(stage, classify(stage, &cause), &cause, scene).fix
+}
+
+/// Catches: "check the network" where the name is misspelt, and the other way round.
+#[test]
+fn no_network_isnt_a_wrong_name() {
+    let about = |detail: &str| {
+        let cause = Cause::Unresolved { detail: detail.to_owned() };
+        diagnose_cause(Stage::Resolve, Class::Transient, &cause, &SCENE)
+    };
+    for detail in [
+        "failed to lookup address information: Name or service not known",
+        "failed to lookup address information: No address associated with hostname",
+        "failed to lookup address information: Name does not resolve",
+    ] {
+        let told = about(detail);
+        assert!(told.cause.en.contains("no server of the name") && told.cause.zh.contains("没有名为"));
+        assert!(told.fix.en.contains("accounts.main.host"), "{}", told.fix.en);
+    }
+    for detail in ["failed to lookup address information: Temporary failure in name resolution", "Try again"]
+    {
+        let told = about(detail);
+        assert!(told.cause.en.contains("no network") && told.cause.zh.contains("没有网络"), "{detail}");
+        assert!(told.fix.en.contains("getent hosts smtp.qq.com"), "{}", told.fix.en);
+    }
+}
+
+/// Catches: an advice to change the port to the one that is blocked, or to one that the provider
+/// doesn't have.
+#[test]
+fn a_blocked_port_has_another() {
+    let scene = |address, host, port| Scene { address, host, port, ..SCENE };
+    let refused = || Cause::Unreachable { detail: "Connection refused (os error 111)".to_owned() };
+    for (scene, port) in [
+        (SCENE, 587),
+        (scene("10001@qq.com", "smtp.qq.com", 587), 465),
+        (scene("a@163.com", "smtp.163.com", 465), 994),
+        (scene("a@163.com", "smtp.163.com", 994), 465),
+        (scene("a@163.com", "SMTP.163.COM", 25), 465),
+        (scene("a@example.com", "smtphz.qiye.163.com", 465), 994),
+        (scene("a@163.com", "localhost", 465), 587),
+    ] {
+        for cause in [refused(), Cause::Timeout { after_ms: 10_000 }] {
+            let fix = fix_of(Stage::Connect, cause, &scene);
+            let key = format!("accounts.main.port = {port}");
+            assert!(fix.en.contains(&key) && fix.zh.contains(&key), "{scene:?}: {fix:?}");
+        }
+    }
+    let nowhere = Cause::Unreachable { detail: "Network is unreachable (os error 101)".to_owned() };
+    let fix = fix_of(Stage::Connect, nowhere, &SCENE);
+    assert!(fix.en.contains("way out to the internet") && !fix.en.contains("587"), "{fix:?}");
+}
+
+/// Catches: a Gmail user who is sent to the settings of QQ.
+#[test]
+fn how_to_make_a_code_is_the_providers_own() {
+    let refused = || Cause::Reply(Reply { code: 535, text: "authentication failed".to_owned() });
+    let of = |address, host| fix_of(Stage::Auth, refused(), &Scene { address, host, ..SCENE });
+    let qq = of("10001@qq.com", "smtp.qq.com");
+    assert!(qq.zh.contains("设置 → 账号") && qq.en.contains("生成授权码"), "{qq:?}");
+    assert!(of("a@gmail.com", "smtp.gmail.com").en.contains("App passwords"));
+    // A domain of one's own, told by the server; and a known address behind a server of one's own.
+    assert!(of("a@example.com", "smtp.exmail.qq.com").zh.contains("腾讯企业邮箱"));
+    assert!(of("a@163.com", "localhost").zh.contains("网易邮箱"));
+    assert!(of("a@example.com", "mail.example.com").zh.contains("授权码或客户端专用密码"));
+}
+
+/// The clock comes first: a wrong one makes every certificate look expired.
+#[test]
+fn a_certificate_out_of_time_asks_for_the_clock() {
+    for trouble in [TlsTrouble::Expired, TlsTrouble::NotValidYet] {
+        let fix = fix_of(Stage::Tls, Cause::Tls(trouble), &SCENE);
+        assert!(fix.en.starts_with("check this machine's clock first") && fix.zh.contains("先检查本机时间"));
+    }
+}
+
+/// Catches: a sentence that lost what it is about.
+#[test]
+fn what_becomes_of_a_mail_is_said_in_both_languages() {
+    let when = "2026-11-28 19:00";
+    for text in [held_login("main", when), held_throttled("main", when), held_daily("main", when)] {
+        for words in [&text.en, &text.zh] {
+            assert!(words.contains("main") && words.contains(when), "{words}");
+        }
+    }
+    let text = gave_up(5, 12);
+    for words in [&text.en, &text.zh] {
+        assert!(words.contains('5') && words.contains("12") && words.contains("outbox retry"), "{words}");
+    }
+    for text in [degraded_to_less(), degraded_to_text()] {
+        assert!(!text.en.is_empty() && !text.zh.is_empty() && text.en != text.zh);
     }
 }

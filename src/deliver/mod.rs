@@ -3,10 +3,12 @@
 //! [`smtp::attempt`] speaks the protocol and returns facts ([`verdict`]); [`diagnose`] turns them
 //! into a class, a cause and a fix in words. Whether and when to try again is `outbox/`'s business.
 
+mod codes;
 mod connect;
 pub mod diagnose;
 pub mod ehlo;
 pub mod job;
+mod meanings;
 mod pieces;
 mod replies;
 mod session;

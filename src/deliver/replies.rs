@@ -1,12 +1,12 @@
-//! The table of known replies: tokens of the text → class, cause and fix, in both languages. Pure.
+//! The table of known replies: words of the text → meaning. Pure.
 //!
-//! Matched before the code, because providers send the same token with different codes. Sources:
-//! QQ's and NetEase's help pages (企业退信的常见问题) and public bug reports. The first row that
-//! fits is taken, so that special rows stand before general ones.
-//!
-//! Placeholders in the words: `{account}`, `{address}` (of the account), `{host}`, `{port}`.
+//! Matched before the code, because providers send the same words with different codes. The first row
+//! that fits is taken: NetEase's tokens stand first, special rows before general ones. Each reply that
+//! a row was made for stands in `tests/data/replies/replies.tsv` with its source; to add one, add it
+//! there, and a row here if the test fails.
 
-use super::verdict::{Class, Stage};
+use super::meanings::{self as m, Meaning};
+use super::verdict::{Reply, Stage};
 
 /// Where in the dialogue a row may match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,14 +16,18 @@ pub(super) enum At {
     Auth,
     /// After AUTH went well.
     Later,
+    Sender,
+    Recipient,
 }
 
 impl At {
-    pub(super) fn fits(self, stage: Stage) -> bool {
+    fn fits(self, stage: Stage) -> bool {
         match self {
             At::Any => true,
             At::Auth => stage == Stage::Auth,
             At::Later => stage > Stage::Auth,
+            At::Sender => stage == Stage::MailFrom,
+            At::Recipient => stage == Stage::RcptTo,
         }
     }
 }
@@ -31,387 +35,369 @@ impl At {
 /// A known reply.
 #[derive(Debug)]
 pub(super) struct Row {
-    pub(super) at: At,
+    at: At,
     /// The code's first digit; 0: any.
-    pub(super) digit: u16,
-    /// Lower case; one of them in the text is enough.
-    pub(super) tokens: &'static [&'static str],
-    pub(super) class: Class,
-    /// English, Chinese.
-    pub(super) cause: [&'static str; 2],
-    pub(super) fix: [&'static str; 2],
+    digit: u16,
+    /// Lower case; one of them in the text is enough. What `&` joins must all be there. Each part
+    /// stands there as a whole: no letter or digit goes on at its ends.
+    words: &'static [&'static str],
+    meaning: &'static Meaning,
 }
 
-const NEW_CODE: [&str; 2] = [
-    "log in to {address} on the web, make a new authorization code (QQ: Settings, Account, POP3/IMAP/SMTP; 163: Settings, POP3/SMTP/IMAP), and write it into accounts.{account}.auth_code",
-    "在网页登录 {address}，重新生成授权码（QQ：设置 → 账号 → POP3/IMAP/SMTP；163：设置 → POP3/SMTP/IMAP），写入 accounts.{account}.auth_code",
-];
-const WAIT_HOUR: [&str; 2] = [
-    "nothing now: the mail is kept and tried again in an hour or later; fewer mails help (notify.min_duration, on = \"failure\")",
-    "暂时不用处理：邮件已保留，一小时后再试；减少发信有帮助（notify.min_duration、on = \"failure\"）",
-];
-const WAIT_DAY: [&str; 2] = [
-    "wait until tomorrow, or let another account send: add one to notify.toml",
-    "等到明天，或在 notify.toml 里再加一个账号来发",
-];
-const SAME_FROM: [&str; 2] = [
-    "the login is {login}: make accounts.{account}.address the mailbox that it belongs to, and leave out accounts.{account}.username",
-    "登录名是 {login}：把 accounts.{account}.address 改成它所属的邮箱，并去掉 accounts.{account}.username",
-];
-const CHECK_TO: [&str; 2] = ["check the address in `to`, `cc` and `bcc`", "检查 `to`、`cc`、`bcc` 里的地址"];
-const ASK_PROVIDER: [&str; 2] = [
-    "log in to {address} on the web and see what it says there, or use another account",
-    "在网页登录 {address} 查看提示，或换一个账号发信",
-];
-const LESS_LIKE_SPAM: [&str; 2] = [
-    "change the title (`--title`), put {address} into the recipient's address book or white list, and send less of the same",
-    "换一个标题（`--title`），让收件人把 {address} 加入通讯录或白名单，少发内容相同的邮件",
-];
-const SMALLER: [&str; 2] = [
-    "attach less: set log.max_attachment lower, or log.attach = \"tail\"",
-    "少附一些：调小 log.max_attachment，或设 log.attach = \"tail\"",
-];
+impl Row {
+    fn fits(&self, stage: Stage, code: u16, text: &str) -> bool {
+        self.at.fits(stage)
+            && (self.digit == 0 || self.digit == code / 100)
+            && self.words.iter().any(|words| words.split('&').all(|word| has_whole(text, word)))
+    }
+}
 
-const fn row(
-    at: At,
-    digit: u16,
-    tokens: &'static [&'static str],
-    class: Class,
-    words: [[&'static str; 2]; 2],
-) -> Row {
-    Row { at, digit, tokens, class, cause: words[0], fix: words[1] }
+/// The row for a reply; None: nobody has met it yet.
+pub(super) fn row_for(stage: Stage, reply: &Reply) -> Option<&'static Row> {
+    let text = plain(&reply.text);
+    ROWS.iter().find(|row| row.fits(stage, reply.code, &text))
+}
+
+pub(super) fn known(stage: Stage, reply: &Reply) -> Option<&'static Meaning> {
+    row_for(stage, reply).map(|row| row.meaning)
+}
+
+/// In lower case, single spaces, and without the enhanced code that Gmail and others repeat in each
+/// line: joined, it would stand in the middle of a sentence.
+fn plain(text: &str) -> String {
+    let text = text.to_lowercase();
+    let mut words = text.split_whitespace();
+    let code = words.clone().next().filter(|word| word.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
+    let first = words.next().into_iter();
+    first.chain(words.filter(|word| Some(*word) != code)).collect::<Vec<_>>().join(" ")
+}
+
+/// Does `word` stand in `text` so that no ASCII letter or digit touches its own first or last one?
+/// Chinese has no spaces between words: there it is enough to be in it.
+fn has_whole(text: &str, word: &str) -> bool {
+    let joined = |own: Option<char>, beside: Option<char>| {
+        let alphanumeric = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        alphanumeric(own) && alphanumeric(beside)
+    };
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (text[..at].chars().next_back(), text[at + word.len()..].chars().next());
+        !joined(word.chars().next(), before) && !joined(word.chars().next_back(), after)
+    })
+}
+
+const fn row(at: At, digit: u16, words: &'static [&'static str], meaning: &'static Meaning) -> Row {
+    Row { at, digit, words, meaning }
 }
 
 pub(super) static ROWS: &[Row] = &[
+    // NetEase's tokens: the same one comes with different codes.
+    row(At::Any, 4, &["dt:spm&please try again"], &m::SPAM_SOON),
+    row(At::Any, 4, &["dt:spm"], &m::SPAM_LATER),
+    row(At::Any, 0, &["dt:spm"], &m::SPAM),
+    row(At::Any, 0, &["mi:stc", "rp:trc"], &m::DAY_IS_FULL),
+    row(
+        At::Any,
+        0,
+        &["hl:rep", "hl:icc", "hl:ifc", "hl:ifq", "hl:mep", "hl:ihu", "mi:dmc", "mi:sfq", "rp:qrc"],
+        &m::LESS_MAIL,
+    ),
+    row(At::Any, 0, &["mi:cel", "mi:ccl", "rp:ccl", "rp:cel"], &m::TOO_MANY_COMMANDS),
+    row(At::Any, 0, &["rp:drc", "rp:rcl", "too much recipient"], &m::TOO_MANY_RECIPIENTS),
+    row(At::Any, 0, &["dt:rbl", "wm:bli", "hl:ipb", "ip in blacklist"], &m::NETWORK),
+    row(At::Any, 0, &["wm:blu", "mi:spb"], &m::STOPPED),
+    row(At::Any, 0, &["mi:spf", "mi:dma"], &m::NOT_AUTHORIZED),
+    row(At::Any, 0, &["mi:nhd", "bad syntaxu"], &m::HELLO),
+    row(At::Any, 0, &["mi:imf", "null sender"], &m::UNREADABLE_FROM),
+    row(At::Any, 0, &["dt:sum"], &m::ENVELOPE_DIFFERS),
+    row(At::Any, 0, &["rp:frl"], &m::NO_RELAY),
+    row(At::Any, 0, &["no smtp mx only"], &m::WRONG_SERVER),
+    row(At::Any, 0, &["illegal attachment"], &m::BAD_ATTACHMENT),
+    row(
+        At::Any,
+        0,
+        &["too much fail authentication", "auth error limit exceed", "authentication failure[1]"],
+        &m::LOGINS_STOPPED,
+    ),
     // The login.
+    row(At::Auth, 0, &["please enter your authorization code", "授权码"], &m::WANTS_CODE),
+    row(At::Auth, 0, &["account is abnormal", "service is not open"], &m::CODE_OR_SERVICE),
+    row(At::Auth, 0, &["authentication failed, system busy"], &m::FLAGGED),
+    row(At::Auth, 0, &["user has no permission", "uc_login_source_not_allowed"], &m::SERVICE_OFF),
+    row(At::Auth, 0, &["too many login attempts", "authenticate too many times"], &m::TOO_MANY_LOGINS),
     row(
         At::Auth,
         0,
-        &["please enter your authorization code"],
-        Class::Credentials,
-        [
-            [
-                "{host} wants the authorization code (授权码) of {address}, not its password",
-                "{host} 要的是 {address} 的授权码，而不是密码",
-            ],
-            NEW_CODE,
-        ],
+        &["application-specific password required", "username and password not accepted"],
+        &m::APP_PASSWORD,
     ),
+    row(At::Auth, 0, &["log in via your web browser", "web login required"], &m::LOGIN_ON_WEB),
     row(
         At::Auth,
         0,
-        &["account is abnormal", "service is not open"],
-        Class::Credentials,
-        [
-            [
-                "{host} refused the login of {address}: the code is wrong or revoked, the SMTP service is off, or there were too many logins",
-                "{host} 拒绝了 {address} 的登录：授权码错误或已失效、SMTP 服务未开启，或登录过于频繁",
-            ],
-            NEW_CODE,
+        &[
+            "basic authentication is disabled",
+            "smtpclientauthentication is disabled",
+            "did not meet the criteria to be authenticated",
         ],
+        &m::NO_PASSWORDS,
     ),
-    row(
-        At::Auth,
-        0,
-        &["authentication failed, system busy"],
-        Class::Credentials,
-        [
-            [
-                "{host} has flagged {address} after many failed logins, or wants another way to log in",
-                "{host} 因多次登录失败限制了 {address}，或要求其他登录方式",
-            ],
-            [
-                "set accounts.{account}.auth = \"login\", and if that doesn't help make a new authorization code and wait an hour",
-                "设 accounts.{account}.auth = \"login\"；若无效，重新生成授权码并等一小时",
-            ],
-        ],
-    ),
-    row(
-        At::Any,
-        0,
-        &["too much fail authentication", "auth error limit exceed"],
-        Class::Throttled,
-        [
-            [
-                "{host} has stopped logins for a while after too many failed ones",
-                "登录失败次数过多，{host} 暂时禁止登录",
-            ],
-            [
-                "check accounts.{account}.auth_code, then wait an hour",
-                "检查 accounts.{account}.auth_code，然后等一小时",
-            ],
-        ],
-    ),
-    row(
-        At::Auth,
-        0,
-        &["user has no permission"],
-        Class::Credentials,
-        [
-            [
-                "the SMTP service of {address} is off, or the code isn't its authorization code",
-                "{address} 没有开启 SMTP 服务，或所用的不是它的授权码",
-            ],
-            NEW_CODE,
-        ],
-    ),
-    row(
-        At::Later,
-        0,
-        &["user has no permission", "user suspended", "user in blacklist"],
-        Class::Settings,
-        [
-            ["{host} doesn't let {address} send mail at present", "{host} 目前不允许 {address} 发信"],
-            ASK_PROVIDER,
-        ],
-    ),
-    row(
-        At::Any,
-        0,
-        &["mail from address must be same", "mail from must equal", "local user only"],
-        Class::Settings,
-        [
-            [
-                "{host} wants the sender to be the mailbox that logged in, and {address} isn't it",
-                "{host} 要求发件人就是登录的邮箱，而 {address} 不是",
-            ],
-            SAME_FROM,
-        ],
-    ),
-    row(
-        At::Any,
-        0,
-        &["need ehlo and auth", "authentication is required", "authentication required"],
-        Class::Settings,
-        [
-            ["{host} wants a login before mail", "{host} 要求先登录再发信"],
-            [
-                "set accounts.{account}.auth to \"plain\" or \"login\", and check accounts.{account}.port",
-                "把 accounts.{account}.auth 设为 \"plain\" 或 \"login\"，并检查 accounts.{account}.port",
-            ],
-        ],
-    ),
-    row(
-        At::Any,
-        0,
-        &["auth command not implemented"],
-        Class::Settings,
-        [
-            [
-                "port {port} of {host} takes no login in this mode",
-                "{host} 的 {port} 端口在此模式下不接受登录",
-            ],
-            [
-                "set accounts.{account}.port = 465 and accounts.{account}.tls = \"implicit\"",
-                "设 accounts.{account}.port = 465、accounts.{account}.tls = \"implicit\"",
-            ],
-        ],
-    ),
+    row(At::Auth, 0, &["unrecognized authentication type"], &m::LOGIN_KIND),
+    row(At::Auth, 4, &["temporary authentication failure", "auth error"], &m::LOGIN_DOWN),
     row(
         At::Auth,
         5,
-        &["authentication failed", "login fail", "authentication unsuccessful"],
-        Class::Credentials,
-        [
-            ["{host} refused the authorization code of {address}", "{host} 拒绝了 {address} 的授权码"],
-            NEW_CODE,
+        &[
+            "authentication failed",
+            "authentication failure",
+            "authentication unsuccessful",
+            "incorrect authentication data",
+            "login fail",
+            "auth failed",
+            "auth error",
+            "验证失败",
+            "认证失败",
+            "登录失败",
+            "密码错误",
         ],
+        &m::WRONG_CODE,
     ),
-    // The form of the mail.
     row(
-        At::Later,
+        At::Any,
         0,
-        &["\"from\" header is missing or invalid", "mi:imf", "null sender"],
-        Class::Permanent,
-        [
-            ["{host} can't read the sender in the mail's head", "{host} 无法识别邮件头里的发件人"],
-            ["leave out mail.from_name or write it more simply", "去掉 mail.from_name，或写得简单些"],
+        &[
+            "auth command not implemented",
+            "auth command used when not advertised",
+            "authentication not enabled",
         ],
+        &m::NO_LOGIN_HERE,
     ),
+    row(At::Any, 0, &["must issue a starttls command first"], &m::NEEDS_TLS),
     row(
-        At::Later,
+        At::Any,
         0,
-        &["dt:sum"],
-        Class::Settings,
-        [
-            [
-                "the sender in the mail's head isn't the one of the envelope, says {host}",
-                "{host} 认为信头发件人与信封发件人不一致",
-            ],
-            SAME_FROM,
+        &[
+            "need ehlo and auth",
+            "authentication is required",
+            "authentication required",
+            "client not authenticated",
+            "client was not authenticated",
+            "not logged in",
+            "relay check local fail",
         ],
+        &m::LOGIN_FIRST,
     ),
+    // A day's limit, and too often. "Daily limit" stands before the recipients' "limit" and "quota".
     row(
-        At::Later,
+        At::Any,
         0,
-        &["mailsize limit", "message size exceeds", "message too large", "size limit"],
-        Class::Permanent,
-        [["the mail is larger than {host} takes", "邮件超过了 {host} 的大小限制"], SMALLER],
-    ),
-    row(
-        At::Later,
-        0,
-        &["illegal attachment"],
-        Class::Content,
-        [
-            ["{host} doesn't take this kind of attachment", "{host} 不接受这种附件"],
-            ["attach it under another name, or in a .zip", "换一个文件名，或打包成 .zip"],
+        &[
+            "daily user sending quota exceeded",
+            "daily user sending limit exceeded",
+            "daily limit",
+            "24-hour sending limit",
+            "submissionquotaexceededexception",
+            "sending quota exceeded",
+            "the number of rcpt attempts is achieved",
+            "per 24 hours",
+            "messages per day",
+            "当日发信量",
         ],
+        &m::DAY_IS_FULL,
     ),
-    // What the provider takes for spam.
     row(
-        At::Later,
+        At::Any,
+        0,
+        &[
+            "frequency limited",
+            "frequency limit",
+            "reject by behaviour spam",
+            "the total of rcpts is achieved",
+            "频率",
+            "过于频繁",
+        ],
+        &m::TOO_OFTEN,
+    ),
+    row(At::Any, 4, &["unsolicited mail"], &m::LESS_MAIL),
+    row(
+        At::Any,
+        0,
+        &[
+            "mailbox unavailable or access denied",
+            "receiving mail too quickly",
+            "receiving email too quickly",
+            "receiving mail at a rate",
+            "receiving email at a rate",
+        ],
+        &m::RECIPIENT_BUSY,
+    ),
+    row(At::Any, 0, &["too many recipients", "out of allow rcpt numbers"], &m::TOO_MANY_RECIPIENTS),
+    row(
+        At::Any,
         4,
-        &["dt:spm"],
-        Class::Throttled,
-        [["{host} wants this mail to be tried again later", "{host} 要求稍后再试"], WAIT_HOUR],
+        &["too many concurrent", "too many connections", "thread limit exceeded", "server busy"],
+        &m::BUSY,
     ),
+    // The account and the sender.
+    row(
+        At::Later,
+        0,
+        &[
+            "user has no permission",
+            "user suspended",
+            "user in blacklist",
+            "user is locked",
+            "isn't allowed to send email",
+            "bad outbound sender",
+            "outboundspamexception",
+        ],
+        &m::STOPPED,
+    ),
+    row(
+        At::Any,
+        0,
+        &[
+            "mail from address must be same",
+            "mail from must equal",
+            "local user only",
+            "does not have permissions to send as",
+            "sendasdenied",
+            "sendasdeniedexception",
+            "not owned by user",
+            "doesn't conform with authentication",
+            "is non-local account",
+            "sender is unvalidated",
+        ],
+        &m::OTHER_SENDER,
+    ),
+    row(At::Sender, 5, &["invalid input from", "bad address syntax"], &m::BAD_OWN_ADDRESS),
+    row(At::Later, 0, &["\"from\" header is missing or invalid"], &m::UNREADABLE_FROM),
+    // The message.
     row(
         At::Later,
         5,
-        &["dt:spm", "mail content denied"],
-        Class::Content,
-        [["{host} takes the mail for spam", "{host} 认为这封邮件是垃圾邮件"], LESS_LIKE_SPAM],
-    ),
-    // Too much, too often.
-    row(
-        At::Any,
-        0,
-        &["frequency limited", "frequency limit"],
-        Class::Throttled,
-        [
-            [
-                "{host} finds that this machine or {address} sends too often",
-                "{host} 认为本机或 {address} 发信过于频繁",
-            ],
-            WAIT_HOUR,
+        &[
+            "exceeded mailsize limit",
+            "message size exceeds",
+            "exceeds fixed maximum message size",
+            "message size limit",
+            "message size limits",
+            "message too large",
+            "message is too long",
+            "attachment is too long",
+            "length of data content",
+            "length of attach",
         ],
+        &m::TOO_LARGE,
     ),
+    row(At::Later, 5, &["potential security issue"], &m::BAD_ATTACHMENT),
+    row(At::Later, 5, &["virus"], &m::VIRUS),
     row(
-        At::Any,
-        0,
-        &["mailbox unavailable or access denied"],
-        Class::Throttled,
-        [
-            ["this recipient gets too much mail at present, says {host}", "{host} 表示该收件人近期收信过多"],
-            WAIT_HOUR,
+        At::Later,
+        5,
+        &[
+            "mail content denied",
+            "inappropriate words or content",
+            "suspected spam",
+            "unsolicited mail",
+            "anti-spam engine",
+            "reject by content spam",
+            "too many same size mails",
+            "垃圾邮件",
         ],
+        &m::SPAM,
     ),
+    // The way.
+    row(At::Any, 0, &["black ip", "blocked using", "rbl deny"], &m::NETWORK),
+    row(At::Later, 5, &["dmarc check failed"], &m::NOT_AUTHORIZED),
+    row(At::Any, 0, &["mailfrom account is a local account"], &m::WRONG_SERVER),
     row(
         At::Any,
         5,
-        &["mi:stc", "rp:trc"],
-        Class::Throttled,
-        [
-            [
-                "{address} has sent all that {host} allows in a day",
-                "{address} 今天的发信量已达 {host} 的上限",
-            ],
-            WAIT_DAY,
-        ],
-    ),
-    row(
-        At::Any,
-        0,
-        &["rp:rcl", "too much recipient", "rp:drc"],
-        Class::Throttled,
-        [
-            ["more recipients at once than {host} allows", "一次发送的收件人超过 {host} 的上限"],
-            ["send to fewer addresses at once", "一次少发几个收件人"],
-        ],
-    ),
-    row(
-        At::Any,
-        0,
         &[
-            "hl:rep", "hl:icc", "hl:ifc", "hl:mep", "hl:ihu", "mi:cel", "mi:dmc", "mi:ccl", "mi:sfq",
-            "rp:ccl", "rp:cel", "rp:qrc",
+            "relay access denied",
+            "relaying denied",
+            "relay not permitted",
+            "unable to relay",
+            "host denies relay",
         ],
-        Class::Throttled,
-        [
-            [
-                "{host} wants less mail from this machine or {address} for a while",
-                "{host} 要求本机或 {address} 暂时少发",
-            ],
-            WAIT_HOUR,
-        ],
+        &m::NO_RELAY,
     ),
-    row(
-        At::Any,
-        0,
-        &[
-            "dt:rbl",
-            "wm:bli",
-            "wm:blu",
-            "hl:ipb",
-            "mi:spb",
-            "ip in blacklist",
-            "mi:spf",
-            "mi:dma",
-            "no smtp mx only",
-        ],
-        Class::Settings,
-        [
-            [
-                "{host} takes no mail from this machine's network or from {address}",
-                "{host} 不接受本机所在网络或 {address} 发来的邮件",
-            ],
-            [
-                "use accounts.{account}'s own submission server (leave out host and port), another network, or another account",
-                "使用 accounts.{account} 自己的发信服务器（不写 host 和 port）、换网络或换账号",
-            ],
-        ],
-    ),
-    row(
-        At::Any,
-        0,
-        &["mi:nhd", "bad syntax"],
-        Class::Settings,
-        [
-            ["{host} didn't understand a command", "{host} 不理解某条命令"],
-            [
-                "leave out accounts.{account}.hello_name, or make it this machine's full name",
-                "去掉 accounts.{account}.hello_name，或写成本机完整域名",
-            ],
-        ],
-    ),
-    row(
-        At::Any,
-        0,
-        &["rp:frl"],
-        Class::Settings,
-        [
-            ["{host} forwards no mail without a login", "{host} 不转发未登录的邮件"],
-            [
-                "check accounts.{account}.host: it must be the provider's own server",
-                "检查 accounts.{account}.host：必须是邮箱服务商自己的服务器",
-            ],
-        ],
-    ),
+    row(At::Any, 5, &["bad syntax", "helo command rejected", "helohost error"], &m::HELLO),
     // Recipients.
+    row(
+        At::Recipient,
+        0,
+        &["mailbox is full", "quota exceeded", "over quota", "out of storage space", "空间不足"],
+        &m::MAILBOX_FULL,
+    ),
+    row(At::Recipient, 0, &["greylisted", "greylisting"], &m::GREYLISTED),
+    row(At::Recipient, 5, &["isn't allowed to receive email", "is disabled"], &m::MAILBOX_OFF),
+    row(At::Any, 5, &["rejected by recipients"], &m::UNWANTED),
+    row(At::Recipient, 5, &["bad address syntax", "bad recipient address syntax"], &m::BAD_RECIPIENT),
     row(
         At::Later,
         5,
         &[
             "invalid user",
             "user unknown",
+            "unknown user",
             "user not found",
+            "user not exist",
             "no such user",
             "mailbox not found",
-            "unknown user",
-            "5.1.1",
+            "does not exist",
+            "dosn't exist",
+            "isn't a local account",
+            "用户不存在",
         ],
-        Class::Permanent,
-        [["this recipient doesn't exist", "收件人不存在"], CHECK_TO],
+        &m::NO_SUCH_USER,
     ),
+    row(At::Recipient, 5, &["mailbox unavailable"], &m::NO_SUCH_USER),
+    // The server.
+    row(At::Any, 4, &["insufficient system storage"], &m::SERVER_FULL),
     row(
         At::Any,
         4,
-        &["local error"],
-        Class::Transient,
-        [
-            ["{host} has a fault of its own", "{host} 自身出错"],
-            ["nothing: it is tried again", "不用处理：稍后会重试"],
+        &[
+            "local error",
+            "temporary system problem",
+            "out of memory",
+            "queue unavailable",
+            "database temporary error",
         ],
+        &m::SERVER_FAULT,
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches: `MI:STC` found in another word, or not found before a comma or at the end.
+    #[test]
+    fn a_word_is_whole() {
+        for text in ["mi:stc", "550 mi:stc.", "x,mi:stc,y", "(mi:stc)", "mi:stcx mi:stc", "错误mi:stc错误"]
+        {
+            assert!(has_whole(text, "mi:stc"), "{text}");
+        }
+        for text in ["ami:stc", "mi:stcx", "mi:stc2", "mi: stc", ""] {
+            assert!(!has_whole(text, "mi:stc"), "{text}");
+        }
+        assert!(has_whole("请使用授权码登录", "授权码") && has_whole("526 failure[1]x", "failure[1]"));
+    }
+
+    #[test]
+    fn a_repeated_code_is_left_out() {
+        assert_eq!(plain("5.7.0 A potential  5.7.0 security 5.7.0"), "5.7.0 a potential security");
+        assert_eq!(plain("the the\n5.7.0 5.7.0 x"), "the the 5.7.0 5.7.0 x");
+        assert_eq!(plain(""), "");
+    }
+
+    /// Words are compared in lower case.
+    #[test]
+    fn the_table_is_in_lower_case() {
+        for row in ROWS {
+            assert!(row.words.iter().all(|word| *word == word.to_lowercase()), "{row:?}");
+        }
+    }
+}

@@ -476,7 +476,7 @@ fn a_refusal_in_the_middle_of_the_message_is_read() {
     assert_eq!(failure.stage, Stage::Body);
     // The kernel may throw the reply away with the connection; then it is a loss, never a success.
     match &failure.cause {
-        Cause::Reply(reply) => assert_eq!((reply.code, failure.class), (552, Class::Permanent)),
+        Cause::Reply(reply) => assert_eq!((reply.code, failure.class), (552, Class::TooLarge)),
         other => assert_eq!(other, &Cause::Closed),
     }
 }

@@ -1,7 +1,15 @@
-//! Causes that no row of `replies.rs` knows, in words: what it means, and the fix. Pure.
+//! Causes that no table knows, in words: what it means, and the fix; and what is said of mails that
+//! wait, change or are given up. Pure.
+//!
+//! Longer than other files, since most of it is sentences.
 
 use super::diagnose::Text;
+use super::meanings;
 use super::verdict::{Cause, Class, Feature, Reply, Stage, TlsTrouble};
+
+fn of_words(words: [&str; 2]) -> Text {
+    Text::new(words[0], words[1])
+}
 
 /// The server's words are shown as they are: braces in them are no placeholders of ours.
 fn quoted(reply: &Reply) -> String {
@@ -13,16 +21,31 @@ pub(super) fn unknown_reply(class: Class, reply: &Reply) -> (Text, Text) {
     let cause = Text::new(format!("{{host}} said: {said}"), format!("{{host}} 的回复：{said}"));
     let fix = match class {
         Class::Credentials => Text::new(
-            "check accounts.{account}.auth_code: it must be a valid authorization code (授权码) of {address}",
-            "检查 accounts.{account}.auth_code：必须是 {address} 的有效授权码",
+            "check accounts.{account}.auth_code: it must be a valid authorization code (授权码) of {address}; to make a new one: {how}",
+            "检查 accounts.{account}.auth_code：必须是 {address} 的有效授权码；重新生成的方法：{how}",
+        ),
+        Class::TooLarge => Text::new(
+            "if that means that the mail is too large, attach less: set log.max_attachment lower, or log.attach = \"tail\"",
+            "如果意思是邮件过大，请少附一些：调小 log.max_attachment，或设 log.attach = \"tail\"",
         ),
         Class::Permanent => Text::new(
-            "the server won't take this mail; look up its words, or use another account",
-            "服务器不接受这封邮件；请查询上述回复，或换一个账号",
+            "{host} won't take this mail as it is: look its words up in the provider's help, or send by another account (--account)",
+            "{host} 不接受这封邮件：请在服务商的帮助页查询上述回复，或换一个账号发信（--account）",
         ),
-        _ => Text::new("nothing: it is tried again later", "不用处理：稍后会重试"),
+        _ => Text::new(
+            "it is tried again by itself; if the same words come again and again, look them up in the provider's help",
+            "会自动重试；如果反复收到同样的回复，请在服务商的帮助页查询",
+        ),
     };
     (cause, fix)
+}
+
+/// How codes are made, where the provider isn't known.
+pub(super) fn make_code_anywhere() -> Text {
+    Text::new(
+        "in the mailbox's web page: settings → POP3/SMTP/IMAP → enable it → authorization code or client password",
+        "登录邮箱网页版：设置 → POP3/SMTP/IMAP → 开启服务 → 授权码或客户端专用密码",
+    )
 }
 
 pub(super) fn unknown_answer() -> (Text, Text) {
@@ -46,8 +69,8 @@ pub(super) fn tls(trouble: &TlsTrouble) -> (Text, Text) {
                 "{host} 的证书是自签名的，或其签发者不受信任",
             ),
             Text::new(
-                "if the server is yours, set accounts.{account}.ca_file to its CA certificate (PEM); else something on the way is reading the traffic: don't send, try another network",
-                "如果是自己的服务器，把 accounts.{account}.ca_file 设为其 CA 证书（PEM）；否则可能有人在中间窃听：请勿发送，换一个网络",
+                "if the server or the company's proxy is yours to trust, set accounts.{account}.ca_file to its CA certificate (PEM); else someone on the way is reading along: nothing was sent, try another network",
+                "如果是自己的服务器或公司代理，把 accounts.{account}.ca_file 设为其 CA 证书（PEM）；否则可能有人在中间窃听：没有发送任何内容，请换一个网络",
             ),
         ),
         TlsTrouble::Expired => out_of_time("the certificate of {host} has expired", "{host} 的证书已过期"),
@@ -57,8 +80,8 @@ pub(super) fn tls(trouble: &TlsTrouble) -> (Text, Text) {
         TlsTrouble::WrongName => (
             Text::new("the certificate is for another name than {host}", "证书的名称与 {host} 不符"),
             Text::new(
-                "set accounts.{account}.host to the name in the certificate",
-                "把 accounts.{account}.host 改成证书上的名称",
+                "set accounts.{account}.host to the name in the certificate; if {host} is the provider's own name, someone on the way answers in its place (a login page of the network?): try another network",
+                "把 accounts.{account}.host 改成证书上的名称；如果 {host} 就是服务商的域名，说明中间有人代答（例如网络的登录页）：请换一个网络",
             ),
         ),
         TlsTrouble::NotTls => (
@@ -71,8 +94,8 @@ pub(super) fn tls(trouble: &TlsTrouble) -> (Text, Text) {
         TlsTrouble::TooOld => (
             Text::new("{host} knows no TLS 1.2 or later", "{host} 不支持 TLS 1.2 或更高版本"),
             Text::new(
-                "use another server or account: older TLS isn't safe for a code",
-                "换一个服务器或账号：旧版 TLS 不安全",
+                "use another server (accounts.{account}.host) or another account: older TLS isn't safe for a code",
+                "换一个服务器（accounts.{account}.host）或账号：旧版 TLS 不足以保护授权码",
             ),
         ),
         TlsTrouble::Other(detail) => (
@@ -81,8 +104,8 @@ pub(super) fn tls(trouble: &TlsTrouble) -> (Text, Text) {
                 format!("与 {{host}} 的 TLS 连接失败：{detail}"),
             ),
             Text::new(
-                "check accounts.{account}.port and tls; behind a proxy or firewall try another network",
-                "检查 accounts.{account}.port 和 tls；如有代理或防火墙，换一个网络试试",
+                "check accounts.{account}.port and accounts.{account}.tls; behind a proxy or firewall try another network",
+                "检查 accounts.{account}.port 和 accounts.{account}.tls；如有代理或防火墙，换一个网络试试",
             ),
         ),
     }
@@ -92,40 +115,33 @@ fn out_of_time(en: &str, zh: &str) -> (Text, Text) {
     (
         Text::new(en, zh),
         Text::new(
-            "check this machine's clock (`date`); if it is right, the server's owner must renew the certificate",
-            "检查本机时间（`date`）；如果时间正确，需由服务器管理者更新证书",
+            "check this machine's clock first (`date`); if it is right, the server's owner must renew the certificate: until then use another account",
+            "先检查本机时间（`date`）；如果时间正确，需由服务器管理者更新证书，在此之前请换一个账号",
         ),
     )
 }
 
 pub(super) fn of_connection(stage: Stage, cause: &Cause) -> (Text, Text) {
-    let later = Text::new("nothing: it is tried again later", "不用处理：稍后会重试");
     match cause {
         Cause::Timeout { after_ms } => timeout(stage, *after_ms),
-        Cause::Unresolved { detail } => (
-            Text::new(
-                format!("the name {{host}} can't be resolved ({detail})"),
-                format!("无法解析域名 {{host}}（{detail}）"),
-            ),
-            Text::new("check the network and accounts.{account}.host", "检查网络和 accounts.{account}.host"),
-        ),
-        Cause::Unreachable { detail } => (
-            Text::new(
-                format!("no connection to {{host}}, port {{port}} ({detail})"),
-                format!("连接不上 {{host}} 的 {{port}} 端口（{detail}）"),
-            ),
-            Text::new(
-                "check the network, any firewall, and accounts.{account}.host and port",
-                "检查网络、防火墙，以及 accounts.{account}.host 和 port",
-            ),
-        ),
-        Cause::Closed => (Text::new("{host} ended the connection early", "{host} 提前断开了连接"), later),
+        Cause::Unresolved { detail } => unresolved(detail),
+        Cause::Unreachable { detail } => unreachable(detail),
+        Cause::Closed => {
+            let (en, zh) = step(stage);
+            (
+                Text::new(
+                    format!("{{host}} ended the connection early, at {en}"),
+                    format!("{{host}} 在{zh}时提前断开了连接"),
+                ),
+                lost(),
+            )
+        }
         Cause::Broken { detail } => (
             Text::new(
                 format!("the connection to {{host}} broke: {detail}"),
                 format!("与 {{host}} 的连接中断：{detail}"),
             ),
-            later,
+            lost(),
         ),
         Cause::Malformed { detail } => (
             Text::new(
@@ -133,8 +149,8 @@ pub(super) fn of_connection(stage: Stage, cause: &Cause) -> (Text, Text) {
                 format!("{{host}} 的 {{port}} 端口没有按 SMTP 应答：{detail}"),
             ),
             Text::new(
-                "check accounts.{account}.host, port and tls (implicit on 465, starttls on 587)",
-                "检查 accounts.{account}.host、port 和 tls（465 用 implicit，587 用 starttls）",
+                "check accounts.{account}.host, port and tls (implicit on 465, starttls on 587); if they are right, something on the way answers in its place: try another network",
+                "检查 accounts.{account}.host、port 和 tls（465 用 implicit，587 用 starttls）；如果都正确，说明中间有设备代答：请换一个网络",
             ),
         ),
         Cause::Injected => (
@@ -147,34 +163,136 @@ pub(super) fn of_connection(stage: Stage, cause: &Cause) -> (Text, Text) {
                 "设 accounts.{account}.port = 465、tls = \"implicit\"，或换一个网络",
             ),
         ),
-        other => of_settings(other),
+        other => of_settings(stage, other),
     }
 }
 
-fn timeout(stage: Stage, after_ms: u64) -> (Text, Text) {
-    let (en, zh) = match stage {
-        Stage::Resolve => ("the resolution of its name", "域名解析"),
-        Stage::Connect => ("the connection", "建立连接"),
-        Stage::Tls => ("the TLS handshake", "TLS 握手"),
-        Stage::Banner => ("its greeting", "问候"),
-        Stage::Auth => ("the login", "登录"),
-        Stage::Body | Stage::AfterDot => ("the message", "传送邮件"),
-        _ => ("an answer", "应答"),
-    };
-    let seconds = after_ms.div_ceil(1000);
+/// The network lost it; a cause that one can mend is rare.
+fn lost() -> Text {
+    Text::new(
+        "it is tried again by itself; if this comes every time, try another port (accounts.{account}.port = {other_port}) or another network",
+        "会自动重试；如果每次都这样，换一个端口（accounts.{account}.port = {other_port}）或换一个网络试试",
+    )
+}
+
+/// By getaddrinfo's words (glibc's, then musl's): it knows that there is no such name, or it couldn't ask.
+fn unresolved(detail: &str) -> (Text, Text) {
+    let no_such_name = ["not known", "No address associated", "does not resolve", "has no address"];
+    if no_such_name.iter().any(|words| detail.contains(words)) {
+        return (
+            Text::new(
+                format!("there is no server of the name {{host}} ({detail})"),
+                format!("没有名为 {{host}} 的服务器（{detail}）"),
+            ),
+            Text::new(
+                "correct accounts.{account}.host, or leave it out: for QQ, 163 and other known mailboxes the address tells it; if the name is right, this machine's DNS doesn't know the world outside",
+                "改正 accounts.{account}.host，或去掉它（QQ、163 等常用邮箱可由地址得知）；如果名称没错，说明本机的 DNS 不能解析外网域名",
+            ),
+        );
+    }
     (
         Text::new(
-            format!("{{host}}, port {{port}}, was silent for {seconds} s at {en}"),
-            format!("{{host}} 的 {{port}} 端口在{zh}时 {seconds} 秒没有响应"),
+            format!("the name {{host}} couldn't be looked up: no network, or no DNS ({detail})"),
+            format!("查不到 {{host}} 的地址：没有网络，或 DNS 不可用（{detail}）"),
         ),
         Text::new(
-            "check the network and any firewall, and that port and tls fit together (implicit on 465, starttls on 587); it is tried again later",
-            "检查网络和防火墙，以及 port 与 tls 是否匹配（465 用 implicit，587 用 starttls）；稍后会重试",
+            "check this machine's network (`getent hosts {host}` must show an address); it is tried again by itself",
+            "检查本机网络（`getent hosts {host}` 应能显示地址）；会自动重试",
         ),
     )
 }
 
-fn of_settings(cause: &Cause) -> (Text, Text) {
+/// By the words of connect(2)'s errors (glibc's, then musl's).
+fn unreachable(detail: &str) -> (Text, Text) {
+    let says = |words: &[&str]| words.iter().any(|word| detail.contains(word));
+    if says(&["refused"]) {
+        return (
+            Text::new(
+                format!("nothing answers at port {{port}} of {{host}} ({detail})"),
+                format!("{{host}} 的 {{port}} 端口没有服务应答（{detail}）"),
+            ),
+            Text::new(
+                "check accounts.{account}.host and accounts.{account}.port; a firewall may refuse this port too: try accounts.{account}.port = {other_port}",
+                "检查 accounts.{account}.host 和 accounts.{account}.port；也可能是防火墙拒绝了此端口：试试 accounts.{account}.port = {other_port}",
+            ),
+        );
+    }
+    if says(&["unreachable", "No route"]) {
+        return (
+            Text::new(
+                format!("this machine has no way to {{host}} ({detail})"),
+                format!("本机无法连到 {{host}}（{detail}）"),
+            ),
+            Text::new(
+                "check this machine's network: has it a way out to the internet (cable, Wi-Fi, VPN, a cluster's login node)? It is tried again by itself",
+                "检查本机网络能否访问外网（网线、Wi-Fi、VPN；集群可能只有登录节点能上网）；会自动重试",
+            ),
+        );
+    }
+    (
+        Text::new(
+            format!("no connection to {{host}}, port {{port}} ({detail})"),
+            format!("连接不上 {{host}} 的 {{port}} 端口（{detail}）"),
+        ),
+        blocked(),
+    )
+}
+
+/// Something on the way swallows the packets of a port, or forbids it.
+fn blocked() -> Text {
+    Text::new(
+        "a firewall may block this port: try accounts.{account}.port = {other_port}; check accounts.{account}.host, too; it is tried again by itself",
+        "可能是防火墙封锁了此端口：试试 accounts.{account}.port = {other_port}；并检查 accounts.{account}.host；会自动重试",
+    )
+}
+
+/// A step's name, as the end of "was silent at …".
+fn step(stage: Stage) -> (&'static str, &'static str) {
+    match stage {
+        Stage::Resolve => ("the look-up of its address", "查询地址"),
+        Stage::Connect => ("the connection", "建立连接"),
+        Stage::StartTls | Stage::Tls => ("the TLS handshake", "TLS 握手"),
+        Stage::Banner => ("its greeting", "等待问候"),
+        Stage::Ehlo => ("the introduction (EHLO)", "互报身份（EHLO）"),
+        Stage::Auth => ("the login", "登录"),
+        Stage::MailFrom => ("the sender's address", "提交发件人"),
+        Stage::RcptTo => ("the recipients' addresses", "提交收件人"),
+        Stage::Data => ("the start of the message", "准备传送邮件"),
+        Stage::Body => ("the message", "传送邮件"),
+        Stage::Prepare | Stage::AfterDot | Stage::Quit => ("the end of the message", "等待收妥答复"),
+    }
+}
+
+fn timeout(stage: Stage, after_ms: u64) -> (Text, Text) {
+    let (en, zh) = step(stage);
+    let seconds = after_ms.div_ceil(1000);
+    let cause = Text::new(
+        format!("{{host}}, port {{port}}, was silent for {seconds} s at {en}"),
+        format!("{{host}} 的 {{port}} 端口在{zh}时 {seconds} 秒没有响应"),
+    );
+    let fix = match stage {
+        Stage::Resolve => Text::new(
+            "check this machine's network and DNS (`getent hosts {host}`); it is tried again by itself",
+            "检查本机网络和 DNS（`getent hosts {host}`）；会自动重试",
+        ),
+        Stage::Connect => blocked(),
+        Stage::Banner | Stage::Tls | Stage::StartTls => Text::new(
+            "check that accounts.{account}.port and tls fit together (implicit on 465, starttls on 587); on a slow network allow more time: accounts.{account}.timeout; it is tried again by itself",
+            "检查 accounts.{account}.port 与 tls 是否匹配（465 用 implicit，587 用 starttls）；网络较慢时可调大 accounts.{account}.timeout；会自动重试",
+        ),
+        Stage::Data | Stage::Body => Text::new(
+            "on a slow network allow more time (accounts.{account}.timeout) or attach less (log.max_attachment); it is tried again by itself",
+            "网络较慢时可调大 accounts.{account}.timeout，或少附一些（log.max_attachment）；会自动重试",
+        ),
+        _ => Text::new(
+            "it is tried again by itself; if this comes every time, allow more time: accounts.{account}.timeout",
+            "会自动重试；如果每次都这样，可调大 accounts.{account}.timeout",
+        ),
+    };
+    (cause, fix)
+}
+
+fn of_settings(stage: Stage, cause: &Cause) -> (Text, Text) {
     match cause {
         Cause::NotOffered(feature) => not_offered(feature),
         Cause::ClearText => (
@@ -199,23 +317,23 @@ fn of_settings(cause: &Cause) -> (Text, Text) {
                 format!("the mail has {bytes} bytes, {{host}} takes {limit}"),
                 format!("邮件有 {bytes} 字节，{{host}} 只接受 {limit} 字节"),
             ),
-            Text::new(
-                "attach less: set log.max_attachment lower, or log.attach = \"tail\"",
-                "少附一些：调小 log.max_attachment，或设 log.attach = \"tail\"",
-            ),
+            of_words(meanings::SMALLER),
         ),
         Cause::BadAddress { text } => (
             Text::new(format!("{text:?} is no mail address"), format!("{text:?} 不是邮箱地址")),
-            Text::new("mend it in notify.toml or on the command line", "请在 notify.toml 或命令行里改正"),
+            match stage {
+                Stage::RcptTo => of_words(meanings::CHECK_TO),
+                _ => Text::new(
+                    "correct accounts.{account}.address, host and hello_name in notify.toml",
+                    "改正 notify.toml 里 accounts.{account} 的 address、host、hello_name",
+                ),
+            },
         ),
         Cause::Local { detail, hint } => {
             (Text::new(detail.clone(), detail.clone()), then_flush(hint.as_deref()))
         }
         // The others have their own functions above.
-        _ => (
-            Text::new("the mail couldn't be handed to {host}", "邮件未能交给 {host}"),
-            Text::new("nothing: it is tried again later", "不用处理：稍后会重试"),
-        ),
+        _ => (Text::new("the mail couldn't be handed to {host}", "邮件未能交给 {host}"), lost()),
     }
 }
 
@@ -226,10 +344,7 @@ fn not_offered(feature: &Feature) -> (Text, Text) {
                 "port {port} of {host} offers no STARTTLS, and the code is never sent in clear text",
                 "{host} 的 {port} 端口不支持 STARTTLS，而授权码绝不明文发送",
             ),
-            Text::new(
-                "set accounts.{account}.port = 465 and accounts.{account}.tls = \"implicit\"",
-                "设 accounts.{account}.port = 465、accounts.{account}.tls = \"implicit\"",
-            ),
+            of_words(meanings::NO_LOGIN_HERE.fix),
         ),
         Feature::Auth { offered } => {
             let list = if offered.is_empty() { "-".to_owned() } else { offered.join(" ") };
@@ -244,10 +359,7 @@ fn not_offered(feature: &Feature) -> (Text, Text) {
                 ),
             )
         }
-        Feature::SmtpUtf8 => (
-            Text::new("{host} takes only addresses in ASCII letters", "{host} 只接受 ASCII 字符的邮箱地址"),
-            Text::new("use an address in ASCII letters", "请使用 ASCII 字符的地址"),
-        ),
+        Feature::SmtpUtf8 => (of_words(meanings::ASCII_ONLY.cause), of_words(meanings::ASCII_ONLY.fix)),
     }
 }
 
@@ -263,4 +375,60 @@ fn then_flush(hint: Option<&str>) -> Text {
             "解决后运行 `notify-done outbox flush`",
         ),
     }
+}
+
+// What becomes of a mail or an account. Times come as text, in the reader's own zone.
+
+/// A login was refused: nobody logs in again before `when`.
+pub fn held_login(account: &str, when: &str) -> Text {
+    Text::new(
+        format!(
+            "the login of account {account} was refused: it is tried again at {when} at the earliest, or at once when its code in notify.toml changes"
+        ),
+        format!("账号 {account} 的登录被拒绝：最早 {when} 再试；修改 notify.toml 里的授权码后会立即再试"),
+    )
+}
+
+/// The provider wants less mail until `when`.
+pub fn held_throttled(account: &str, when: &str) -> Text {
+    Text::new(
+        format!("the provider wants less mail from account {account}: it sends again at {when}"),
+        format!("服务商要求账号 {account} 少发邮件：{when} 再发"),
+    )
+}
+
+/// The day's mails are used up; the next go at `when`.
+pub fn held_daily(account: &str, when: &str) -> Text {
+    Text::new(
+        format!("account {account} has sent all that its provider allows in a day: it sends again at {when}"),
+        format!("账号 {account} 今天的发信量已用完：{when} 再发"),
+    )
+}
+
+/// The first step down, after a mail was taken for spam or as too large.
+pub fn degraded_to_less() -> Text {
+    Text::new(
+        "the provider didn't take the mail as it was: the next try goes without inline images",
+        "服务商没有接受原来的邮件：下次发送不带内嵌图片",
+    )
+}
+
+/// The last step down.
+pub fn degraded_to_text() -> Text {
+    Text::new(
+        "the provider took the mail for spam: the next try is plain text under another subject; `notify-done runs log` still shows the whole output",
+        "服务商把邮件当成了垃圾邮件：下次发送改为纯文本，并换一个主题；完整输出仍可用 `notify-done runs log` 查看",
+    )
+}
+
+/// No more tries.
+pub fn gave_up(days: u32, tries: u32) -> Text {
+    Text::new(
+        format!(
+            "given up after {days} days and {tries} tries: it stays in the outbox under `failed`; once the cause is mended, `notify-done outbox retry` sends it"
+        ),
+        format!(
+            "{days} 天内试了 {tries} 次都没有发出，不再重试：邮件保留在 outbox 的 failed 里；解决问题后可用 `notify-done outbox retry` 发出"
+        ),
+    )
 }

@@ -66,6 +66,16 @@ pub fn compose(out: &mut impl Write, content: &Content<'_>) -> Result<Composed> 
     }
 }
 
+/// The same for a mail that is text alone.
+///
+/// # Errors
+/// [`Kind::Storage`] when `out` can't be written.
+pub fn compose_plain(out: &mut impl Write, text: &str) -> Result<()> {
+    out.write_all(&text_part(ContentType::TEXT_PLAIN, text))
+        .and_then(|()| out.flush())
+        .map_err(|e| unwritable(&e))
+}
+
 fn write_body<W: Write>(out: &mut Counted<'_, W>, content: &Content<'_>) -> io::Result<Vec<Short>> {
     let alternative = alternative(content);
     if content.attachments.is_empty() {
@@ -96,13 +106,16 @@ fn alternative(content: &Content<'_>) -> Vec<u8> {
     let mut bytes =
         format!("Content-Type: multipart/alternative;\r\n boundary=\"{boundary}\"\r\n\r\n").into_bytes();
     for (kind, text) in [(ContentType::TEXT_PLAIN, content.text), (ContentType::TEXT_HTML, content.html)] {
-        let text = crlf(text);
-        let part = SinglePart::builder().content_type(kind).header(encoding(&text)).body(text);
         bytes.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
-        bytes.extend_from_slice(&part.formatted());
+        bytes.extend_from_slice(&text_part(kind, text));
     }
     bytes.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
     bytes
+}
+
+fn text_part(kind: ContentType, text: &str) -> Vec<u8> {
+    let text = crlf(text);
+    SinglePart::builder().content_type(kind).header(encoding(&text)).body(text).formatted()
 }
 
 /// CRLF at every line's end (the library's own conversion is quadratic), no other control

@@ -7,22 +7,33 @@ use crate::config::{Account, MailSettings, Mailbox};
 use crate::deliver::diagnose::{Scene, classify, diagnose_cause};
 use crate::deliver::verdict::{Class, Outcome, RecipientResult, RecipientVerdict, Stage};
 
-/// The only account that may send the entry, or the first of those that may. `preferred` is that of
-/// the settings.
+/// The accounts that may send the entry, in the order of failing over: the one that is asked for (by the
+/// run, else by the settings: `preferred`), then the others as in notify.toml. Only one, when the mail
+/// may have arrived through it.
 ///
 /// # Errors
 /// The name that is missed; None: there is no account at all.
-pub(super) fn account_for<'a>(
+pub(super) fn accounts_for<'a>(
     entry: &Entry,
     accounts: &'a [Account],
     preferred: Option<&str>,
-) -> Result<&'a Account, Option<String>> {
+) -> Result<Vec<&'a Account>, Option<String>> {
     if accounts.is_empty() {
         return Err(None);
     }
-    let wanted = entry.pinned.as_deref().or(entry.addressing.account.as_deref()).or(preferred);
-    let found = accounts.iter().find(|account| wanted.is_none_or(|name| account.name == name));
-    found.ok_or_else(|| wanted.map(str::to_owned))
+    let named = |name: &str| {
+        let found = accounts.iter().find(|account| account.name == name);
+        found.ok_or_else(|| Some(name.to_owned()))
+    };
+    if let Some(name) = &entry.pinned {
+        return Ok(vec![named(name)?]);
+    }
+    let first = match entry.addressing.account.as_deref().or(preferred) {
+        Some(name) => named(name)?,
+        None => &accounts[0],
+    };
+    let others = accounts.iter().filter(|account| account.name != first.name);
+    Ok(std::iter::once(first).chain(others).collect())
 }
 
 pub(super) fn contact(account: &Account) -> Contact {

@@ -1,21 +1,22 @@
 //! Taking what waits in the outbox, and trying once to deliver each.
 //!
 //! The same path serves the first try of a new mail and `outbox flush`. What happened is told as
-//! [`Event`]s, since the process that sends may not be the one that prints.
+//! [`Event`]s, since the process that sends may not be the one that prints. What is done with one entry
+//! is `round`'s.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::choice::{accepted, account_for, choose_recipients, contact, refusals, scene, worst};
-use super::entry::{AttemptRecord, Entry, EntryId, Folder, Recipients, Standing, State, Whose};
+use super::choice::accounts_for;
+use super::entry::{Entry, EntryId, Folder, Whose};
 use super::event::{Event, Tally};
-use super::schedule::next_try;
+use super::schedule::{Urgency, is_due};
 use super::store::{Claim, Place, Store};
 use crate::config::{Account, MailSettings, Mailbox, Secret};
-use crate::deliver::diagnose::{Diagnosis, diagnose, no_account};
-use crate::deliver::job::{Job, Ledger, Progress};
-use crate::deliver::verdict::{Attempt, Cause, Class, Failure, Outcome, Stage};
+use crate::deliver::job::{Job, Ledger};
+use crate::deliver::verdict::{Attempt, Failure};
 use crate::error::{Error, Kind, Result};
 
 /// How often to look whether another process has finished with an entry.
@@ -36,6 +37,7 @@ pub enum Pick {
 #[derive(Debug)]
 pub struct Plan<'a> {
     pub pick: Pick,
+    pub urgency: Urgency,
     /// In the order of `notify.toml`.
     pub accounts: &'a [Account],
     /// `account` of the settings.
@@ -44,12 +46,15 @@ pub struct Plan<'a> {
     pub mail: &'a MailSettings,
     /// How long to wait for an entry that another process is sending.
     pub wait: Duration,
+    /// No entry is begun later than this after the first; None: all are.
+    pub bound: Option<Duration>,
 }
 
 /// What stands in front of the body: for the header block.
 #[derive(Debug)]
 pub struct Letterhead<'a> {
     pub entry: &'a Entry,
+    pub subject: &'a str,
     pub from: Mailbox,
     pub to: &'a [Mailbox],
     pub cc: &'a [Mailbox],
@@ -87,9 +92,13 @@ pub fn drain(store: &Store, plan: &Plan<'_>, hands: &mut Hands<'_>) -> Result<Ta
                 .hint("`notify-done outbox list` shows what there is"));
         }
     };
-    let mut drain = Drain { store, plan, hands, blocked: Vec::new(), tally: Tally::default() };
+    let begin = Instant::now();
+    let mut drain =
+        Drain { store, plan, hands, resting: Vec::new(), secrets: Vec::new(), tally: Tally::default() };
     for id in ids {
-        if let Err(error) = drain.one(&id) {
+        if plan.bound.is_some_and(|bound| begin.elapsed() > bound) {
+            drain.tally.later += 1;
+        } else if let Err(error) = drain.one(&id) {
             drain.tally.left += 1;
             let hint = error.hints.first().cloned();
             (drain.hands.events)(Event::Trouble { entry: id, message: error.to_string(), hint });
@@ -112,18 +121,31 @@ fn waiting(store: &Store, plan: &Plan<'_>, whose: &Whose) -> Result<Vec<EntryId>
     Ok(ids)
 }
 
-struct Drain<'a, 'h> {
-    store: &'a Store,
-    plan: &'a Plan<'a>,
-    hands: &'a mut Hands<'h>,
-    /// Accounts that the next mail would fare no better with, and why. A code that was refused
-    /// must not be tried again for each mail that waits: providers lock accounts for that.
-    blocked: Vec<(String, Failure)>,
-    tally: Tally,
+/// An account that the next mail would fare no better with.
+pub(super) struct Resting {
+    pub account: String,
+    /// When it may be used by itself; None: not before something is mended.
+    pub until: Option<Timestamp>,
+    pub failure: Failure,
+}
+
+pub(super) struct Drain<'a, 'h> {
+    pub store: &'a Store,
+    pub plan: &'a Plan<'a>,
+    pub hands: &'a mut Hands<'h>,
+    /// A code that was refused must not be tried again for each mail that waits: providers lock
+    /// accounts for that. Nor is each to wait for a server that doesn't answer.
+    pub resting: Vec<Resting>,
+    /// Codes by the account's name. A command that prints one may take a while.
+    pub secrets: Vec<(String, Rc<Secret>)>,
+    pub tally: Tally,
 }
 
 impl Drain<'_, '_> {
     fn one(&mut self, id: &EntryId) -> Result<()> {
+        if self.can_wait(id) {
+            return Ok(());
+        }
         let claim = match self.store.claim(id)? {
             Some(claim) => claim,
             None => match self.wait_for(id)? {
@@ -135,6 +157,29 @@ impl Drain<'_, '_> {
             Ok(_alive) => self.with_claim(claim),
             Err(error) => claim.settle(Folder::New).and(Err(error)),
         }
+    }
+
+    /// Is there nothing to be done with it now? Seen without taking it, so that thousands that wait cost
+    /// nothing. Who asks for one entry is told why it waits.
+    fn can_wait(&mut self, id: &EntryId) -> bool {
+        let Ok(entry) = self.store.load(Folder::New, id) else { return false };
+        // What a process that died has left unsaid is to be put right.
+        if entry.in_flight.is_some() || matches!(self.plan.pick, Pick::Only(_)) {
+            return false;
+        }
+        if !is_due(&entry, (self.hands.now)(), self.plan.urgency) {
+            self.tally.later += 1;
+            return true;
+        }
+        let accounts = accounts_for(&entry, self.plan.accounts, self.plan.preferred).unwrap_or_default();
+        let rests = |account: &&Account| self.resting(account).is_some();
+        let all_rest = !self.resting.is_empty() && accounts.iter().all(rests);
+        self.tally.kept += u32::from(all_rest);
+        all_rest
+    }
+
+    pub(super) fn resting(&self, account: &Account) -> Option<&Resting> {
+        self.resting.iter().find(|resting| resting.account == account.name)
     }
 
     /// Another process has it. Waits until it has finished; when it comes back unsent, it is ours.
@@ -171,7 +216,7 @@ impl Drain<'_, '_> {
         }
     }
 
-    fn count(&mut self, folder: Option<Folder>) {
+    pub(super) fn count(&mut self, folder: Option<Folder>) {
         *match folder {
             Some(Folder::Sent) => &mut self.tally.sent,
             Some(Folder::Failed) => &mut self.tally.failed,
@@ -180,154 +225,7 @@ impl Drain<'_, '_> {
         } += 1;
     }
 
-    fn with_claim(&mut self, mut claim: Claim) -> Result<()> {
-        // Needs no record of its own: until the next one, the disk says the same as before.
-        claim.entry.record_interruption();
-        // A process may have ended between the record of the answer and the move.
-        match claim.entry.standing() {
-            Standing::Delivered => return self.finish_delivered(claim),
-            Standing::Refused => return self.settle(claim, Folder::Failed),
-            Standing::Open => {}
-        }
-        let account = match account_for(&claim.entry, self.plan.accounts, self.plan.preferred) {
-            Ok(account) => account,
-            Err(missing) => return self.not_tried(claim, None, no_account(missing.as_deref())),
-        };
-        let blocked = self.blocked.iter().find(|(name, _)| *name == account.name);
-        if let Some((_, failure)) = blocked {
-            let diagnosis = diagnose(failure, &scene(account));
-            return self.not_tried(claim, Some(account.name.clone()), diagnosis);
-        }
-        let recipients = claim.entry.recipients.clone().unwrap_or_else(|| {
-            let (asked, mail) = (&claim.entry.addressing, self.plan.mail);
-            choose_recipients(asked, mail, &account.address)
-        });
-        let attempt = self.attempt(&mut claim, account, &recipients);
-        self.record(claim, account, attempt)
-    }
-
-    fn attempt(&mut self, claim: &mut Claim, account: &Account, recipients: &Recipients) -> Attempt {
-        let entry = &claim.entry;
-        let from_name = entry.addressing.from_name.clone().or_else(|| self.plan.mail.from_name.clone());
-        let from = Mailbox { name: from_name, address: account.address.clone() };
-        let head = Letterhead { entry, from, to: &recipients.to, cc: &recipients.cc };
-        let prepared =
-            (self.hands.secret)(account).map_err(|error| (Class::Settings, error)).and_then(|secret| {
-                let headers = (self.hands.headers)(&head).map_err(|error| (Class::Transient, error))?;
-                Ok((secret, headers))
-            });
-        let (secret, headers) = match prepared {
-            Ok(prepared) => prepared,
-            Err((class, error)) => {
-                let failure = Failure { stage: Stage::Prepare, class, cause: Cause::local(&error) };
-                let outcome = Outcome::Failed(failure);
-                return Attempt { recipients: Vec::new(), outcome, elapsed: Duration::ZERO };
-            }
-        };
-        let pending = recipients.pending();
-        (self.hands.events)(Event::Started {
-            entry: claim.entry.id.clone(),
-            account: account.name.clone(),
-            host: account.server.host.clone(),
-            recipients: pending.clone(),
-        });
-        let body = claim.body();
-        let job = Job { account, secret: &secret, recipients: &pending, headers, body: &body };
-        let now = &mut *self.hands.now;
-        let mut taken = Vec::new();
-        (self.hands.send)(&job, &mut |progress| {
-            match progress {
-                Progress::Recipients(results) => {
-                    taken = accepted(results);
-                    claim.entry.record_verdicts(recipients, results);
-                }
-                Progress::BodySent => claim.entry.record_body_sent(&account.name, taken.clone(), now()),
-                Progress::Accepted(receipt) => claim.entry.record_accepted(receipt, now()),
-            }
-            claim.save()
-        })
-    }
-
-    fn record(&mut self, mut claim: Claim, account: &Account, attempt: Attempt) -> Result<()> {
-        let now = (self.hands.now)();
-        let Attempt { recipients: results, outcome, elapsed } = attempt;
-        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let name = account.name.clone();
-        claim.entry.record_attempt(AttemptRecord {
-            at: now,
-            account: name.clone(),
-            server: Some(contact(account)),
-            form: claim.entry.form,
-            outcome: outcome.clone(),
-            elapsed_ms,
-        });
-        let class = worst(&outcome, &results);
-        let kept = match (claim.entry.standing(), class) {
-            (Standing::Delivered, _) => Folder::Sent,
-            (Standing::Refused, _) => Folder::Failed,
-            (Standing::Open, Some(class)) if !class.retryable() => Folder::Failed,
-            (Standing::Open, _) => Folder::New,
-        };
-        claim.entry.next_try = match (kept, class) {
-            (Folder::New, Some(class)) => next_try(class, claim.entry.attempt_count, now),
-            _ => None,
-        };
-        if let Outcome::Failed(failure) = &outcome
-            && failure.class.blocks_account(failure.stage)
-        {
-            self.blocked.push((name.clone(), failure.clone()));
-        }
-        let (entry, next) = (claim.entry.id.clone(), claim.entry.next_try);
-        let scene = scene(account);
-        let event = match outcome {
-            Outcome::Failed(failure) => {
-                let (diagnosis, refused) = (diagnose(&failure, &scene), refusals(&results, &scene));
-                Event::NotSent { entry, account: Some(name), diagnosis, refused, kept, next_try: next }
-            }
-            Outcome::Unknown(failure) => {
-                Event::Unknown { entry, account: name, diagnosis: diagnose(&failure, &scene), kept }
-            }
-            Outcome::Accepted { receipt } => {
-                let sent = accepted(&results);
-                let refused = refusals(&results, &scene);
-                if refused.is_empty() {
-                    let receipt = receipt.to_string();
-                    Event::Sent { entry, account: name, recipients: sent, receipt, elapsed_ms }
-                } else {
-                    Event::PartlySent { entry, account: name, sent, refused, kept }
-                }
-            }
-        };
-        // Told before it is moved: that the server took it is true even if our disk then fails.
-        (self.hands.events)(event);
-        self.settle(claim, kept)
-    }
-
-    /// Nothing was tried: the account is missing, or its code was refused for an earlier mail.
-    fn not_tried(&mut self, claim: Claim, account: Option<String>, diagnosis: Diagnosis) -> Result<()> {
-        let (entry, kept) = (claim.entry.id.clone(), Folder::New);
-        let next_try = claim.entry.next_try;
-        let refused = Vec::new();
-        (self.hands.events)(Event::NotSent { entry, account, diagnosis, refused, kept, next_try });
-        self.settle(claim, kept)
-    }
-
-    fn finish_delivered(&mut self, claim: Claim) -> Result<()> {
-        let states = claim.entry.recipients.iter().flat_map(|recipients| &recipients.states);
-        let (mut recipients, mut by) = (Vec::new(), (String::new(), String::new()));
-        for recipient in states {
-            if let State::Accepted { account, receipt, .. } = &recipient.state {
-                recipients.push(recipient.address.clone());
-                by = (account.clone(), receipt.to_string());
-            }
-        }
-        let entry = claim.entry.id.clone();
-        let (account, receipt) = by;
-        (self.hands.events)(Event::Sent { entry, account, recipients, receipt, elapsed_ms: 0 });
-        self.settle(claim, Folder::Sent)
-    }
-
-    fn settle(&mut self, claim: Claim, folder: Folder) -> Result<()> {
+    pub(super) fn settle(&mut self, claim: Claim, folder: Folder) -> Result<()> {
         claim.settle(folder)?;
         self.count(Some(folder));
         Ok(())

@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{EntryId, Folder};
+use super::entry::{EntryId, Folder, Form, GaveUp};
 use crate::deliver::diagnose::Diagnosis;
+use crate::deliver::verdict::Class;
 
 /// A recipient that didn't take the mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,13 @@ pub enum Event {
         refused: Vec<Refusal>,
         kept: Folder,
     },
+    /// An account didn't take it; the next one is tried now.
+    FailedOver {
+        entry: EntryId,
+        account: String,
+        to: String,
+        diagnosis: Diagnosis,
+    },
     /// Nobody took it.
     NotSent {
         entry: EntryId,
@@ -57,7 +65,7 @@ pub enum Event {
         /// The recipients that were refused one by one; empty: it never came to that.
         refused: Vec<Refusal>,
         kept: Folder,
-        next_try: Option<Timestamp>,
+        next: Next,
     },
     /// It may have arrived.
     Unknown {
@@ -74,13 +82,41 @@ pub enum Event {
     },
 }
 
+/// What becomes of a mail that wasn't sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// Was anything tried, or did the account have to wait?
+    pub tried: bool,
+    /// The next try by itself; None: there is nothing to wait for, or nothing comes by itself.
+    pub at: Option<Timestamp>,
+    /// The class that decides on it.
+    pub class: Option<Class>,
+    /// The form that is sent next.
+    pub form: Form,
+    pub gave_up: Option<GaveUp>,
+}
+
 /// What a drain did, counted by entry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     pub sent: u32,
-    /// Still in new/.
+    /// Tried, or put off because its account has to wait; still in new/.
     pub kept: u32,
+    /// Not due yet: not looked into.
+    #[serde(default)]
+    pub later: u32,
     pub failed: u32,
     /// Unreadable, or in another process's hands.
     pub left: u32,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, more: Self) {
+        let Self { sent, kept, later, failed, left } = more;
+        self.sent += sent;
+        self.kept += kept;
+        self.later += later;
+        self.failed += failed;
+        self.left += left;
+    }
 }

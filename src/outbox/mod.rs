@@ -3,17 +3,22 @@
 //! [`entry`] says what is kept and how it changes, [`store`] keeps it durably, [`claim`] sees to it
 //! that one process has an entry at a time, [`drain`] takes what waits and tries to deliver it.
 
+mod accounts;
 mod choice;
 pub mod claim;
 pub mod drain;
 pub mod entry;
 pub mod event;
 mod files;
+pub mod health;
 pub mod held;
+mod round;
 pub mod schedule;
 pub mod store;
 
 #[cfg(test)]
 mod drain_tests;
+#[cfg(test)]
+mod round_tests;
 #[cfg(test)]
 mod store_tests;

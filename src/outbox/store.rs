@@ -7,6 +7,7 @@
 //!        held/<id>/               waits for the user (no account, unusable config)
 //!        sent/<id>/               delivered; entry.json is the receipt, the body is gone
 //!        failed/<id>/             given up, with the reason
+//!        accounts/<mark>.json     what is known of an account across runs (see `health`)
 //! ```
 //!
 //! The guarantee: when [`Store::commit`] or [`Claim::save`] has returned, a crash of the process or
@@ -23,13 +24,21 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::claim::{self, Heartbeat, Owner};
-use super::entry::{Entry, EntryId, Folder};
+use super::entry::{Entry, EntryId, Folder, Form};
 use super::files::{gone_is_fine, read_entry, trouble, write_entry};
 use crate::error::{Error, Kind, Result};
 use crate::sys::best_effort;
 use crate::sys::fs::{create_private, private_dir, sync_dir};
 
 const BODY: &str = "body.mime";
+const PLAIN: &str = "plain.mime";
+
+fn file_of(form: Form) -> &'static str {
+    match form {
+        Form::Full => BODY,
+        Form::Plain => PLAIN,
+    }
+}
 
 /// Where an entry was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +55,19 @@ pub struct Pending {
     folder: PathBuf,
     /// Where its body is written to; sync is [`Store::commit`]'s.
     pub body: File,
+    plain: Option<File>,
+}
+
+impl Pending {
+    /// Where the body of [`Form::Plain`] is written to.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn plain(&mut self) -> Result<&mut File> {
+        let path = self.folder.join(PLAIN);
+        let file = create_private(&path).map_err(|error| trouble("can't make", &path, &error))?;
+        Ok(self.plain.insert(file))
+    }
 }
 
 /// The outbox.
@@ -78,6 +100,10 @@ impl Store {
         root.is_dir().then_some(Self { root })
     }
 
+    pub(super) fn accounts(&self) -> PathBuf {
+        self.root.join("accounts")
+    }
+
     fn folder(&self, folder: Folder) -> PathBuf {
         self.root.join(folder.name())
     }
@@ -96,7 +122,7 @@ impl Store {
         let body = private_dir(&folder)
             .and_then(|()| create_private(&path))
             .map_err(|error| trouble("can't make", &path, &error))?;
-        Ok(Pending { id: id.clone(), folder, body })
+        Ok(Pending { id: id.clone(), folder, body, plain: None })
     }
 
     /// Gives an entry up before it is one, and the room it took with it.
@@ -119,10 +145,11 @@ impl Store {
     /// # Errors
     /// `Storage`; then there is no entry, and nothing is left of it.
     pub fn commit(&self, pending: Pending, entry: &Entry, folder: Folder) -> Result<()> {
-        let Pending { id, folder: made, body } = pending;
+        let Pending { id, folder: made, body, plain } = pending;
         let to = self.place(folder, &id);
         let moved = body
             .sync_all()
+            .and_then(|()| plain.map_or(Ok(()), |plain| plain.sync_all()))
             .map_err(|error| trouble("can't write", &made.join(BODY), &error))
             .and_then(|()| write_entry(&made, entry))
             .and_then(|()| rename_once(&made, &to).map_err(|error| trouble("can't move", &made, &error)));
@@ -184,8 +211,8 @@ impl Store {
     }
 
     /// The body's file; gone once the mail is delivered.
-    pub fn body(&self, folder: Folder, id: &EntryId) -> PathBuf {
-        self.place(folder, id).join(BODY)
+    pub fn body(&self, folder: Folder, id: &EntryId, form: Form) -> PathBuf {
+        self.place(folder, id).join(file_of(form))
     }
 
     /// Where an entry is.
@@ -319,8 +346,9 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// The file of the form that it has now.
     pub fn body(&self) -> PathBuf {
-        self.folder.join(BODY)
+        self.folder.join(file_of(self.entry.form))
     }
 
     /// Makes the entry's state durable.
@@ -368,8 +396,9 @@ impl Claim {
     }
 
     fn drop_body(&self) -> Result<()> {
-        let body = self.body();
-        let dropped = gone_is_fine(fs::remove_file(&body));
+        let body = self.folder.join(BODY);
+        let plain = gone_is_fine(fs::remove_file(self.folder.join(PLAIN)));
+        let dropped = gone_is_fine(fs::remove_file(&body)).and(plain);
         dropped.map(drop).map_err(|error| trouble("can't remove", &body, &error))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::claim::Owner;
 use super::entry::tests::sample;
-use super::entry::{EntryId, Folder, HeldReason, Recipients, Standing, Whose};
+use super::entry::{EntryId, Folder, Form, HeldReason, Recipients, Standing, Whose};
 use super::held::Which;
 use super::store::*;
 use crate::config::Mailbox;
@@ -64,10 +64,10 @@ fn an_entry_goes_its_way() {
     assert!(fs::read(claim.body()).unwrap().ends_with(b"hello\r\n"));
     claim.settle(Folder::Sent).unwrap();
     assert_eq!(store.find(&id("a")).unwrap(), Some(Place::In(Folder::Sent)));
-    assert!(!store.body(Folder::Sent, &id("a")).exists(), "a receipt needs no body");
+    assert!(!store.body(Folder::Sent, &id("a"), Form::Full).exists(), "a receipt needs no body");
     let claim = store.claim(&id("b")).unwrap().unwrap();
     claim.settle(Folder::Failed).unwrap();
-    assert!(store.body(Folder::Failed, &id("b")).exists());
+    assert!(store.body(Folder::Failed, &id("b"), Form::Full).exists());
     assert_eq!(store.find(&id("nothing")).unwrap(), None);
     assert_eq!(store.load(Folder::New, &id("nothing")).unwrap_err().kind, Kind::NotFound);
 }
@@ -151,7 +151,7 @@ fn a_claim_that_was_taken_away_cant_be_saved() {
     fs::rename(sending.join(&names(&sending)[0]), folder.path().join("outbox/new/a")).unwrap();
     assert_eq!(claim.save().unwrap_err().kind, Kind::Storage);
     assert!(claim.settle(Folder::Sent).is_err());
-    assert!(store.body(Folder::New, &id("a")).exists());
+    assert!(store.body(Folder::New, &id("a"), Form::Full).exists());
 }
 
 #[test]

@@ -97,6 +97,9 @@ pub const EN: Strings = Strings {
         place: |path, host| format!("whole log on {host}: {path}"),
         trouble,
     },
+    plain: "This notice comes as plain text and without its log: the mail server took the full mail for \
+            spam, or found it too large. Putting the sender into your address book or white list helps. \
+            Where the log lies is said below.",
     why: |user, host| {
         format!(
             "You get this mail because {user} ran this under notify-done on {host} and sends its notices to you."

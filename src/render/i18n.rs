@@ -47,6 +47,8 @@ pub struct Strings {
     pub log: Logs,
     /// Why this mail came: user, host.
     pub why: fn(&str, &str) -> String,
+    /// What stands on top of the plain form.
+    pub plain: &'static str,
     /// CPU time: all, in user mode, in the kernel.
     pub cpu: fn(&str, &str, &str) -> String,
     /// A duration of which only the least is known.

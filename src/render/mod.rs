@@ -36,6 +36,22 @@ pub fn render(report: &Report, lang: Lang, subject_template: Option<&str>) -> Re
     }
 }
 
+/// The lesser form of a mail, for a provider that doesn't take the full one: the text alone under another
+/// subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plain {
+    pub subject: String,
+    /// Lines end in `\n`.
+    pub text: String,
+}
+
+/// Puts a report into the words of the plain form.
+pub fn plain(report: &Report, lang: Lang) -> Plain {
+    let reason = lang.strings().plain;
+    let text = text::text(&report.without_attachments(), lang);
+    Plain { subject: subject::plain(report, lang), text: format!("{reason}\n\n{text}") }
+}
+
 /// How a run ended, in a few words, as the subject has it.
 pub fn state(end: End, memory: Option<OutOfMemory>, lang: Lang) -> String {
     content::state(end, memory, lang.strings())

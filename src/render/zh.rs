@@ -86,6 +86,8 @@ pub const ZH: Strings = Strings {
         place: |path, host| format!("完整日志在 {host} 上：{path}"),
         trouble,
     },
+    plain: "这封通知以纯文本发送，不带日志附件：邮件服务器把完整的邮件当作垃圾邮件，或认为它太大。\
+            把发件人加入通讯录或白名单会有帮助。日志的位置见下文。",
     why: |user, host| {
         format!("您收到这封邮件，是因为 {user} 在 {host} 上用 notify-done 运行了这条命令，并把通知发给您。")
     },

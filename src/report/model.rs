@@ -31,6 +31,17 @@ pub struct Report {
     pub logs: Vec<LogNote>,
 }
 
+impl Report {
+    /// The same of a mail that carries no log.
+    pub fn without_attachments(&self) -> Self {
+        let bare = |log: &LogNote| match log.carried {
+            Carried::Empty => log.clone(),
+            _ => LogNote { attachment: None, carried: Carried::Nothing, ..log.clone() },
+        };
+        Self { logs: self.logs.iter().map(bare).collect(), ..self.clone() }
+    }
+}
+
 /// The end of a part of the log, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {

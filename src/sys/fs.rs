@@ -93,16 +93,31 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     regular(path, 0).map(|(file, _)| file)
 }
 
-/// The same for a file of ours: no link, and nobody else's.
+/// The same for a file of ours: no link, nobody else's, and nobody else may write it.
+///
+/// # Errors
+/// Those of [`open_regular`]; with the fix in words when it isn't ours alone.
 pub fn open_ours(path: &Path) -> io::Result<File> {
-    let another = || io::Error::new(io::ErrorKind::PermissionDenied, "it isn't a file of yours");
-    match regular(path, libc::O_NOFOLLOW) {
-        Ok((file, meta)) if is_mine(meta.uid()) => Ok(file),
-        Ok(_) => Err(another()),
-        // How open(2) refuses a link that it was told not to follow.
-        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => Err(another()),
-        Err(error) => Err(error),
+    let (file, opened) = regular(path, libc::O_NOFOLLOW).map_err(|error| match error.raw_os_error() {
+        // How open(2) refuses a link that it was told not to follow. Not `PermissionDenied`: who sees
+        // that says "make the folder writable".
+        Some(libc::ELOOP) => io::Error::other("it is a link, not a file: put the file itself there"),
+        _ => error,
+    })?;
+    let shown = path.display();
+    if !is_mine(opened.uid()) {
+        let (owner, me) = (opened.uid(), nix::unistd::geteuid());
+        let why =
+            format!("it belongs to another user, uid {owner} (if you trust it: `sudo chown {me} {shown}`)");
+        return Err(io::Error::other(why));
     }
+    let mode = opened.mode() & 0o7777;
+    if mode & 0o002 != 0 || (mode & 0o020 != 0 && !super::users::has_private_group(&opened)) {
+        let why =
+            format!("others may write it, mode {mode:04o} (look what it says, then: `chmod 600 {shown}`)");
+        return Err(io::Error::other(why));
+    }
+    Ok(file)
 }
 
 fn regular(path: &Path, more: i32) -> io::Result<(File, Metadata)> {
@@ -300,7 +315,32 @@ mod tests {
         assert!(open_regular(&at("fifo")).is_err());
         // Only root may give a file away.
         if std::os::unix::fs::lchown(at("secret"), Some(65534), Some(65534)).is_ok() {
-            assert!(open_ours(&at("secret")).is_err() && open_regular(&at("secret")).is_ok());
+            assert!(open_regular(&at("secret")).is_ok());
+            let why = open_ours(&at("secret")).unwrap_err().to_string();
+            assert!(why.contains("uid 65534") && why.contains("sudo chown"), "{why}");
+        }
+    }
+
+    /// Catches: an entry that says whatever others of this machine want, sent in the user's name.
+    #[test]
+    fn a_file_that_others_may_write_is_not_ours_to_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("entry.json");
+        std::fs::write(&path, b"{}").unwrap();
+        for mode in [0o600, 0o400, 0o644] {
+            set_mode(&path, mode);
+            assert!(open_ours(&path).is_ok(), "{mode:o}");
+        }
+        for mode in [0o602, 0o666] {
+            set_mode(&path, mode);
+            let why = open_ours(&path).unwrap_err().to_string();
+            assert!(why.contains(&format!("mode {mode:04o}")), "{why}");
+            assert!(why.contains(&format!("chmod 600 {}", path.display())), "{why}");
+        }
+        set_mode(&path, 0o660);
+        // Only root may give a file to a group that it isn't in.
+        if std::os::unix::fs::lchown(&path, None, Some(54_321)).is_ok() {
+            assert!(open_ours(&path).unwrap_err().to_string().contains("mode 0660"));
         }
     }
 

@@ -18,6 +18,7 @@ pub mod schedule;
 pub mod shared;
 pub mod signals;
 pub mod tty;
+pub mod users;
 
 /// Takes a result whose failure changes nothing that could be mended; the place says why.
 pub fn best_effort<T, E>(result: Result<T, E>) {

@@ -36,6 +36,29 @@ fn subject_text_and_summary_are_as_recorded() {
     assert!(wrong.is_empty(), "not as recorded:\n{}", wrong.join("\n"));
 }
 
+/// Catches: a plain form that promises a log it doesn't carry, or that a filter knows again by its subject.
+#[test]
+fn the_plain_form_is_as_recorded() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/render");
+    let mut wrong = Vec::new();
+    let cases = cases::all();
+    for case in cases.iter().filter(|case| ["exit_code", "cut_log"].contains(&case.name)) {
+        for (lang, code) in LANGS {
+            let plain = notify_done::render::plain(&case.report, lang);
+            let actual = format!("Subject: {}\n\n{}", plain.subject, plain.text);
+            assert!(plain.subject.is_ascii() || code == "zh");
+            let path = data.join(format!("{}.{code}.plain.txt", case.name));
+            if std::env::var_os("UPDATE").is_some() {
+                fs::write(&path, &actual).unwrap();
+            }
+            if actual != fs::read_to_string(&path).unwrap_or_default() {
+                wrong.push(format!("{}:\n{actual}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not as recorded:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_summary_is_short_and_plain() {
     for case in cases::all() {

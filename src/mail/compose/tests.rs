@@ -260,6 +260,17 @@ fn what_cannot_be_read_is_told_and_the_mail_still_made() {
     assert_eq!(attached[4], b"good");
 }
 
+/// Catches: a plain form with parts, or with what a server takes offence at.
+#[test]
+fn the_plain_form_is_text_alone() {
+    let mut mail = b"From: a@example.com\r\nMIME-Version: 1.0\r\n".to_vec();
+    compose_plain(&mut mail, TEXT).unwrap();
+    assert_wire_clean(&mail);
+    let parsed = MessageParser::default().parse(&mail[..]).unwrap();
+    assert_eq!((parsed.parts.len(), parsed.attachment_count()), (1, 0));
+    assert_eq!(parsed.body_text(0).unwrap().replace("\r\n", "\n").trim_end(), TEXT);
+}
+
 #[test]
 fn a_full_disk_is_an_error_with_its_cause_and_a_fix() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,288 @@
+//! Failing over, holding accounts, lesser forms and giving up: against real sockets, with a clock of our
+//! own.
+
+use std::fs;
+
+use jiff::SignedDuration;
+
+use super::drain::Pick;
+use super::drain_tests::{Bench, account, closed_port, on, settings, tally};
+use super::entry::{Folder, Form, GaveUp};
+use super::event::{Event, Tally};
+use super::schedule::Urgency;
+use super::store_tests::{id, put};
+use crate::deliver::responder::{Act, Mode, Responder, say};
+use crate::deliver::verdict::{Class, Outcome};
+use crate::error::{Error, Kind};
+
+fn sends() -> Responder {
+    Responder::start(Mode::Plain, |_| None)
+}
+
+fn refuses(event: &'static str, reply: &str) -> Responder {
+    Responder::start(Mode::Plain, on(event, say(reply)))
+}
+
+fn logins(server: &Responder) -> usize {
+    server.said().iter().filter(|line| line.starts_with("AUTH")).count()
+}
+
+/// Gives the entry a second form.
+fn with_plain(bench: &Bench, name: &str) {
+    let mut claim = bench.store.claim(&id(name)).unwrap().unwrap();
+    claim.entry.plain_subject = Some("train.py".into());
+    claim.settle(Folder::New).unwrap();
+    fs::write(bench.store.body(Folder::New, &id(name), Form::Plain), "\r\nplain\r\n").unwrap();
+}
+
+fn later(bench: &mut Bench, minutes: i64) {
+    bench.now += SignedDuration::from_mins(minutes);
+}
+
+/// Catches: a From that isn't the login's (QQ and 163 refuse that), a mail to the second account's own box
+/// where the first one's is meant, one that no account or both send.
+#[test]
+fn the_next_account_sends_what_the_first_does_not_take() {
+    for (event, reply) in [
+        ("CONNECT", "554 no"),
+        ("AUTH", "535 Error: authentication failed"),
+        ("MAIL", "501 mail from address must be same as authorization user"),
+        ("MAIL", "550 Sender frequency limited"),
+        ("RCPT", "550 Ip frequency limited"),
+        (".", "550 Mail content denied"),
+        (".", "554 anything else"),
+        (".", "451 local error"),
+        (".", "552 exceeded mailsize limit"),
+    ] {
+        let (first, second) = (refuses(event, reply), sends());
+        let bench = Bench::new(vec![account("10001", first.port), account("10002", second.port)], &["a"]);
+        assert_eq!(bench.drain(), tally(1, 0, 0, 0), "{reply}");
+        let events = bench.events();
+        let over = |e: &Event| matches!(e, Event::FailedOver { account, to, .. } if account == "10001" && to == "10002");
+        assert_eq!(events.iter().filter(|e| over(e)).count(), 1, "{reply}: {events:?}");
+        let taken = second.taken();
+        assert_eq!((taken.len(), taken[0].from.as_str()), (1, "10002@qq.com"), "{reply}");
+        assert_eq!(taken[0].to, ["10001@qq.com"], "{reply}");
+        assert!(taken[0].raw.starts_with(b"From: <10002@qq.com>"));
+        assert!(first.taken().is_empty());
+        let entry = bench.load(Folder::Sent, "a");
+        assert_eq!((entry.attempt_count, entry.form), (2, Form::Full), "{reply}");
+    }
+    // A connection that breaks, too.
+    let (first, second) = (Responder::start(Mode::Plain, on("DATA", Some(Act::Drop))), sends());
+    let bench = Bench::new(
+        vec![account("10001", closed_port()), account("10003", first.port), account("10002", second.port)],
+        &["a"],
+    );
+    assert_eq!(bench.drain(), tally(1, 0, 0, 0));
+    assert_eq!(bench.load(Folder::Sent, "a").attempt_count, 3);
+}
+
+/// Catches: `--account` forgotten when failing over, the others never asked.
+#[test]
+fn the_account_asked_for_is_the_first() {
+    let (first, second) = (sends(), refuses("MAIL", "550 Sender frequency limited"));
+    let mut bench = Bench::new(vec![account("10001", first.port), account("10002", second.port)], &["a"]);
+    bench.preferred = Some("10002".into());
+    assert_eq!(bench.drain(), tally(1, 0, 0, 0));
+    assert_eq!(first.taken()[0].to, ["10002@qq.com"]);
+}
+
+/// Catches: a stale code tried again by each run (one is on record with 2,724 failed logins), a new code
+/// that has to wait, an insistent user who is refused.
+#[test]
+fn a_refused_login_is_held_across_drains() {
+    let server = refuses("AUTH", "535 Login fail. Account is abnormal");
+    let mut bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+    bench.urgency = Urgency::Due;
+    assert_eq!(bench.drain(), tally(0, 1, 0, 0));
+    assert_eq!(logins(&server), 1);
+    for _ in 0..59 {
+        later(&mut bench, 1);
+        bench.drain();
+    }
+    assert_eq!(logins(&server), 1, "held for an hour");
+    let Event::NotSent { next, diagnosis, .. } = bench.last() else { panic!() };
+    assert!(!next.tried && next.at == Some("2026-11-21T13:00:00Z".parse().unwrap()));
+    assert_eq!((next.class, diagnosis.class), (Some(Class::Credentials), Class::Credentials));
+    later(&mut bench, 1);
+    bench.drain();
+    assert_eq!(logins(&server), 2);
+    assert_eq!(bench.load(Folder::New, "a").attempt_count, 2, "what was held was no attempt");
+    // Another notice is held as well, and its first try is.
+    put(&bench.store, "b", Folder::New);
+    later(&mut bench, 1);
+    bench.urgency = Urgency::Asked;
+    bench.drain();
+    assert_eq!(logins(&server), 2);
+    bench.urgency = Urgency::Forced;
+    bench.drain();
+    assert_eq!(logins(&server), 3, "asked for");
+    // With another code at once.
+    bench.urgency = Urgency::Due;
+    let sent = bench
+        .drain_with(&mut |_| Ok(crate::config::Secret::parse("another").unwrap()), &mut |job, ledger| {
+            crate::deliver::smtp::attempt_blocking(job, ledger)
+        })
+        .unwrap();
+    assert_eq!((sent.kept, logins(&server)), (2, 4));
+    let state = fs::read_dir(bench.root().join("outbox/accounts")).unwrap().next().unwrap().unwrap();
+    let state = fs::read_to_string(state.path()).unwrap();
+    assert!(!state.contains("another") && !state.contains("sesame"), "{state}");
+}
+
+/// Catches: an account that was asked to wait used by the next mail or the next run.
+#[test]
+fn a_throttled_account_rests_across_drains() {
+    let server = refuses("MAIL", "550 Ip frequency limited");
+    let mut bench = Bench::new(vec![account("10001", server.port)], &["a", "b"]);
+    let mails = |server: &Responder| server.said().iter().filter(|s| s.starts_with("MAIL")).count();
+    assert_eq!(bench.drain(), tally(0, 2, 0, 0));
+    later(&mut bench, 59);
+    assert_eq!(bench.drain(), tally(0, 2, 0, 0));
+    assert_eq!(mails(&server), 1);
+    // With another account beside it nothing waits.
+    let second = sends();
+    bench.accounts.push(account("10002", second.port));
+    assert_eq!(bench.drain(), tally(2, 0, 0, 0));
+    assert_eq!((mails(&server), second.taken().len()), (1, 2));
+    assert_eq!(second.taken()[0].to, ["10001@qq.com"]);
+}
+
+/// Catches: a mail taken for spam that is sent again as it was, or at once, or not at all.
+#[test]
+fn spam_is_sent_in_a_lesser_form_later() {
+    let full = std::sync::atomic::AtomicBool::new(true);
+    let server = Responder::start(Mode::Plain, move |seen| {
+        let first = seen == "." && full.swap(false, std::sync::atomic::Ordering::SeqCst);
+        first.then(|| say("554 DT:SPM 163 smtp12,abc")).flatten()
+    });
+    let mut bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+    with_plain(&bench, "a");
+    assert_eq!(bench.drain(), tally(0, 1, 0, 0));
+    let Event::NotSent { next, kept, .. } = bench.last() else { panic!() };
+    assert_eq!((next.form, next.class, kept), (Form::Plain, Some(Class::Content), Folder::New));
+    assert_eq!(next.at, Some("2026-11-21T12:02:00Z".parse().unwrap()));
+    later(&mut bench, 1);
+    assert_eq!(bench.drain().later, 1, "not at once, even when asked");
+    later(&mut bench, 1);
+    assert_eq!(bench.drain(), tally(1, 0, 0, 0));
+    let raw = String::from_utf8(server.taken()[0].raw.clone()).unwrap();
+    assert!(raw.contains("Subject: train.py\r\n") && raw.ends_with("\r\nplain\r\n"), "{raw}");
+    let entry = bench.load(Folder::Sent, "a");
+    let forms: Vec<Form> = entry.attempts.iter().map(|attempt| attempt.form).collect();
+    assert_eq!(forms, [Form::Full, Form::Plain]);
+    assert!(!bench.store.body(Folder::Sent, &id("a"), Form::Plain).exists());
+    // There is no form below that one.
+    let server = refuses(".", "554 DT:SPM 163 smtp12,abc");
+    let mut bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+    with_plain(&bench, "a");
+    bench.drain();
+    later(&mut bench, 2);
+    assert_eq!(bench.drain(), tally(0, 0, 1, 0));
+    let Event::NotSent { next, kept: Folder::Failed, .. } = bench.last() else { panic!() };
+    assert_eq!(next.gave_up, Some(GaveUp::Refused));
+    assert_eq!(bench.load(Folder::Failed, "a").gave_up, Some(GaveUp::Refused));
+}
+
+/// Catches: a notice lost because its log was too large.
+#[test]
+fn too_large_is_sent_in_a_lesser_form_at_once() {
+    let server = Responder::start(Mode::Plain, |seen| {
+        let large = seen.starts_with("MAIL") && seen.contains("SIZE=") && !seen.contains("SIZE=9");
+        large.then(|| say("552 exceeded mailsize limit")).flatten()
+    });
+    let bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+    with_plain(&bench, "a");
+    assert_eq!(bench.drain(), tally(1, 0, 0, 0), "{:?}", bench.events());
+    let events = bench.events();
+    assert!(!events.iter().any(|e| matches!(e, Event::FailedOver { .. })));
+    assert_eq!(bench.load(Folder::Sent, "a").form, Form::Plain);
+}
+
+/// Catches: a mail that no account ever takes tried for ever; one that was tried by hand ten times given
+/// up too soon; the reason forgotten.
+#[test]
+fn after_days_and_rounds_it_is_given_up() {
+    let mut bench = Bench::new(vec![account("10001", closed_port())], &["a"]);
+    bench.urgency = Urgency::Asked;
+    for _ in 0..20 {
+        bench.drain();
+    }
+    assert_eq!(bench.load(Folder::New, "a").rounds, 1);
+    bench.urgency = Urgency::Due;
+    let begin = bench.now;
+    let mut tries = Vec::new();
+    while let Ok(entry) = bench.store.load(Folder::New, &id("a")) {
+        let next = entry.next_try.unwrap();
+        bench.now = next - SignedDuration::from_secs(1);
+        assert_eq!(bench.drain(), Tally { later: 1, ..tally(0, 0, 0, 0) });
+        bench.now = next;
+        bench.drain();
+        tries.push(bench.now.duration_since(begin).as_mins());
+    }
+    assert_eq!(tries[..8], [1, 3, 7, 15, 31, 63, 127, 255]);
+    let days = tries.last().unwrap() / 60 / 24;
+    assert!((4..=6).contains(&days), "{tries:?}");
+    let entry = bench.load(Folder::Failed, "a");
+    assert_eq!(entry.gave_up, Some(GaveUp::Expired));
+    assert!(
+        matches!(&entry.attempts.last().unwrap().outcome, Outcome::Failed(f) if f.class == Class::Transient)
+    );
+    let Event::NotSent { next, kept: Folder::Failed, .. } = bench.last() else { panic!() };
+    assert_eq!(next.gave_up, Some(GaveUp::Expired));
+}
+
+/// Catches: notices that wait for ever behind a login that isn't tried any more.
+#[test]
+fn behind_a_held_login_it_is_given_up_after_days() {
+    let server = refuses("AUTH", "535 Error: authentication failed");
+    let mut bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+    bench.urgency = Urgency::Due;
+    let mut hours = 0;
+    while bench.drain().failed == 0 {
+        hours += 1;
+        assert!(hours < 24 * 7, "still there");
+        later(&mut bench, 60);
+    }
+    assert_eq!((logins(&server), hours), (4, 5 * 24 - 2), "made at 9:30, first tried at 12:00");
+    assert_eq!(bench.load(Folder::Failed, "a").gave_up, Some(GaveUp::Expired));
+}
+
+/// Catches: thousands of claims, each synced to the disk, for nothing.
+#[test]
+fn what_has_to_wait_is_not_touched() {
+    let server = refuses("AUTH", "535 Error: authentication failed");
+    let names: Vec<String> = (0..30).map(|n| format!("m{n:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let bench = Bench::new(vec![account("10001", server.port)], &names);
+    let stamp = |name: &str| {
+        let file = bench.root().join("outbox/new").join(name).join("entry.json");
+        fs::metadata(file).unwrap().modified().unwrap()
+    };
+    let before = stamp("m29");
+    assert_eq!(bench.drain(), tally(0, 30, 0, 0));
+    assert_eq!(before, stamp("m29"));
+    assert_eq!(bench.events().len(), 2);
+}
+
+/// Catches: a code that can't be read asked for (a command, a passphrase) by each mail that waits.
+#[test]
+fn a_code_that_cant_be_had_is_asked_for_once() {
+    let (second, mut asked) = (sends(), 0);
+    let mut bench =
+        Bench::new(vec![account("10001", closed_port()), account("10002", second.port)], &["a", "b"]);
+    bench.mail = settings(&["a@example.com"]);
+    bench.pick = Pick::All(super::entry::Whose::Anyones);
+    let tally_of = bench.drain_with(
+        &mut |account| {
+            if account.name == "10001" {
+                asked += 1;
+                return Err(Error::new(Kind::Secret, "can't read code.txt"));
+            }
+            Ok(crate::config::Secret::parse("sesame").unwrap())
+        },
+        &mut |job, ledger| crate::deliver::smtp::attempt_blocking(job, ledger),
+    );
+    assert_eq!((tally_of.unwrap(), asked), (tally(2, 0, 0, 0), 1));
+}
