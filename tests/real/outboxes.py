@@ -42,8 +42,10 @@ class Sink(socketserver.ThreadingTCPServer):
         self.taken = []
         # Address → the refusal that RCPT gets.
         self.refuse = {}
-        # What is said to AUTH.
-        self.auth = "235 ok"
+        # What is said to the words of a login: lines, given what was sent. None: nothing, for ever.
+        self.auth = lambda sent: ["235 ok"]
+        # What is said to MAIL, and in front of the receipt.
+        self.mail = "ok"
         # Seconds between the "." and its answer.
         self.slow = 0
         # Called when the "." has come, before the answer.
@@ -51,6 +53,7 @@ class Sink(socketserver.ThreadingTCPServer):
         # Says nothing at all, not even its greeting.
         self.silent = False
         self.connections = 0
+        self.hangs = False
         self.after = threading.Event()
 
     @property
@@ -71,6 +74,11 @@ class Sink(socketserver.ThreadingTCPServer):
         with self.changed:
             if not self.changed.wait_for(lambda: self.connections, seconds):
                 raise TimeoutError("nobody has connected")
+
+    def wait_for_hang(self, seconds=30):
+        with self.changed:
+            if not self.changed.wait_for(lambda: self.hangs, seconds):
+                raise TimeoutError("nobody has come as far as to log in")
 
     def per_recipient(self):
         """Address → [Message-ID of each mail that was taken for it]."""
@@ -114,10 +122,11 @@ class Session(socketserver.StreamRequestHandler):
                 say("250-sink.example.com")
                 say("250 AUTH PLAIN LOGIN")
             elif verb == b"AUTH":
-                self.login(text)
+                if not self.login(text):
+                    return
             elif verb in (b"MAIL", b"RSET"):
                 recipients = []
-                say("250 ok")
+                say(f"250 {sink.mail}")
             elif verb == b"RCPT":
                 address = re.search("<(.*?)>", text).group(1)
                 refusal = sink.refuse.get(address)
@@ -135,7 +144,7 @@ class Session(socketserver.StreamRequestHandler):
                 sink.at_dot()
                 if sink.slow:
                     time.sleep(sink.slow)
-                say(f"250 taken as receipt-{len(sink.taken)}")
+                say(f"250 {sink.mail} taken as receipt-{len(sink.taken)}")
             elif verb == b"QUIT":
                 say("221 bye")
                 return
@@ -143,12 +152,21 @@ class Session(socketserver.StreamRequestHandler):
                 say("250 ok")
 
     def login(self, line):
+        sent = [line.strip()]
         if line.split()[1:2] == ["LOGIN"]:
             for challenge in ("VXNlcm5hbWU6", "UGFzc3dvcmQ6"):
                 self.say(f"334 {challenge}")
-                if not self.rfile.readline():
-                    return
-        self.say(self.server.auth)
+                sent.append(self.rfile.readline().decode(errors="replace").strip())
+        answer = self.server.auth(sent)
+        if answer is None:
+            with self.server.changed:
+                self.server.hangs = True
+                self.server.changed.notify_all()
+            self.server.after.wait(60)
+            return False
+        for text in answer:
+            self.say(text)
+        return True
 
     def read_mail(self):
         """None: whoever sent it was killed, and it is no mail."""
