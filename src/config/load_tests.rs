@@ -347,6 +347,8 @@ fn the_template_tells_the_true_defaults() {
     assert_eq!((&with.mail, &with.notify, &with.log), (&without.mail, &without.notify, &without.log));
     let (mut with, without) = (with.accounts[0].clone(), &without.accounts[0]);
     assert!(with.server.ca_file.take().is_some(), "the one example that is no default");
+    // Who says where the server is gets no other.
+    assert_eq!(std::mem::replace(&mut with.server.fallback, without.server.fallback.clone()), []);
     assert_eq!(with.server.hello_name.take().as_deref(), Some("[127.0.0.1]"));
     assert_eq!((&with.server, &with.username), (&without.server, &without.username));
     assert_eq!(with.timeout, without.timeout);

@@ -23,7 +23,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use merge::{OfRun, Provenance};
-pub use provider::{Auth, Server, Tls};
+pub use provider::{Auth, Endpoint, Server, Tls};
 pub use secret::{Secret, SecretSource};
 
 /// Everything, resolved. Handed out in parts: no stage takes the whole.

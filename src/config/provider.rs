@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::secret::CODE_LENGTH;
 
 /// Where and how an account's mail goes out.
@@ -11,6 +13,9 @@ pub struct Server {
     pub host: String,
     pub port: u16,
     pub tls: Tls,
+    /// Where else the same host takes mail, tried in this order when nothing answers as it should at
+    /// `port`. Empty as soon as the user says where: then it is that or nothing.
+    pub fallback: Vec<Endpoint>,
     pub auth: Auth,
     /// A PEM file whose certificates are trusted beside the platform's.
     pub ca_file: Option<PathBuf>,
@@ -20,7 +25,22 @@ pub struct Server {
     pub max_message: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl Server {
+    /// Where it is tried first.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint { port: self.port, tls: self.tls }
+    }
+}
+
+/// One of a host's ports that take mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub port: u16,
+    pub tls: Tls,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Tls {
     /// TLS from the first byte (RFC 8314).
     Implicit,
@@ -34,6 +54,8 @@ pub enum Tls {
 pub enum Auth {
     /// What the server offers: PLAIN, else LOGIN.
     Auto,
+    /// LOGIN, else PLAIN: some presets say so, a user can't.
+    LoginFirst,
     Plain,
     Login,
 }
@@ -50,6 +72,8 @@ pub struct Preset {
     pub tls: Tls,
     /// The port for `tls = "starttls"`.
     pub starttls_port: u16,
+    /// See [`Server::fallback`]; never in clear text.
+    pub fallback: &'static [Endpoint],
     pub auth: Auth,
     /// Bytes on the wire.
     pub max_message: u64,
@@ -118,6 +142,7 @@ const COMMON: Preset = Preset {
     port: 465,
     tls: Tls::Implicit,
     starttls_port: 587,
+    fallback: &[Endpoint { port: 587, tls: Tls::StartTls }],
     auth: Auth::Auto,
     max_message: CAUTIOUS_LIMIT,
     code_length: None,
@@ -135,17 +160,17 @@ const QQ: Preset = Preset {
 /// NetEase has STARTTLS on 25; whether 587 answers isn't verified.
 const NETEASE: Preset = Preset {
     starttls_port: 25,
+    fallback: &[Endpoint { port: 994, tls: Tls::Implicit }, Endpoint { port: 25, tls: Tls::StartTls }],
     max_message: NETEASE_LIMIT,
     code_length: Some(CODE_LENGTH),
     help: NETEASE_HELP,
     ..COMMON
 };
-/// Some accounts get `535 authentication failed, system busy` for anything but LOGIN, and all offer
-/// LOGIN. That it takes as much as QQ does is assumed.
+/// Some accounts get `535 authentication failed, system busy` for anything but LOGIN. That it takes as much as QQ does is assumed.
 const EXMAIL: Preset = Preset {
     name: "exmail",
     host: "smtp.exmail.qq.com",
-    auth: Auth::Login,
+    auth: Auth::LoginFirst,
     max_message: QQ_LIMIT,
     help: EXMAIL_HELP,
     ..COMMON
@@ -165,6 +190,7 @@ pub static PRESETS: &[Preset] = &[
     Preset {
         name: "qiye163",
         host: "smtphz.qiye.163.com",
+        fallback: &[Endpoint { port: 994, tls: Tls::Implicit }, Endpoint { port: 587, tls: Tls::StartTls }],
         max_message: NETEASE_LIMIT,
         help: QIYE163_HELP,
         ..COMMON
@@ -181,6 +207,8 @@ pub static PRESETS: &[Preset] = &[
         host: "smtp-mail.outlook.com",
         port: 587,
         tls: Tls::StartTls,
+        // It has no other.
+        fallback: &[],
         max_message: OUTLOOK_LIMIT,
         help: OUTLOOK_HELP,
         ..COMMON
@@ -265,10 +293,12 @@ pub fn resolve(address: &str, explicit: &Explicit) -> Result<Server, Unresolved>
     if tls == Tls::None && !is_loopback(&host) {
         return Err(Unresolved::PlainToRemote(host));
     }
+    let theirs = explicit.host.is_none() && explicit.port.is_none() && explicit.tls.is_none();
     Ok(Server {
         host,
         port,
         tls,
+        fallback: if theirs { known.fallback.to_vec() } else { Vec::new() },
         auth: explicit.auth.unwrap_or(known.auth),
         ca_file: explicit.ca_file.clone(),
         hello_name: explicit.hello_name.clone(),

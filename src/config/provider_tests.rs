@@ -45,8 +45,8 @@ fn every_domain_has_its_server() {
 #[test]
 fn enterprise_mail_is_chosen_by_name() {
     let rows = [
-        ("exmail", "smtp.exmail.qq.com", 73_400_320, Auth::Login),
-        ("exmail-abroad", "hwsmtp.exmail.qq.com", 73_400_320, Auth::Login),
+        ("exmail", "smtp.exmail.qq.com", 73_400_320, Auth::LoginFirst),
+        ("exmail-abroad", "hwsmtp.exmail.qq.com", 73_400_320, Auth::LoginFirst),
         ("qiye163", "smtphz.qiye.163.com", 50_000_000, Auth::Auto),
         ("aliyun-qiye", "smtp.qiye.aliyun.com", 20_971_520, Auth::Auto),
     ];
@@ -69,6 +69,31 @@ fn every_preset_says_where_its_code_is_made_in_both_languages() {
     assert!(by_name("163").unwrap().help.en.contains("POP3/SMTP/IMAP"));
     assert_eq!(by_name("QQ"), by_name("qq"));
     assert_eq!(by_domain("QQ.COM"), by_name("qq"));
+}
+
+/// Catches: a code in clear text, a port that isn't the preset's, a user's own server left for
+/// another port.
+#[test]
+fn where_else_a_provider_takes_mail() {
+    let at = |server: &Server| server.fallback.iter().map(|it| (it.port, it.tls)).collect::<Vec<_>>();
+    assert_eq!(at(&plain("10001@qq.com")), [(587, Tls::StartTls)]);
+    assert_eq!(at(&plain("a@163.com")), [(994, Tls::Implicit), (25, Tls::StartTls)]);
+    assert_eq!(at(&plain("a@vip.126.com")), [(994, Tls::Implicit), (25, Tls::StartTls)]);
+    assert_eq!(at(&named("exmail")), [(587, Tls::StartTls)]);
+    assert_eq!(at(&plain("a@outlook.com")), []);
+    for preset in PRESETS {
+        for it in preset.fallback {
+            assert_ne!(it.tls, Tls::None, "{}", preset.name);
+            assert!(it.port != preset.port, "{}", preset.name);
+            assert!(it.tls == Tls::Implicit || it.port == preset.starttls_port, "{}", preset.name);
+        }
+    }
+    let host = Explicit { host: Some("smtp.qq.com".into()), ..Explicit::default() };
+    let port = Explicit { port: Some(465), ..Explicit::default() };
+    let tls = Explicit { tls: Some(Tls::Implicit), ..Explicit::default() };
+    for said in [host, port, tls] {
+        assert_eq!(resolve("10001@qq.com", &said).unwrap().fallback, []);
+    }
 }
 
 #[test]

@@ -1,21 +1,17 @@
-//! From a host's name to a connection that is ready for EHLO: resolving, TCP, STARTTLS, TLS.
+//! From a host's name to a connection: resolving and TCP; and what a broken one means.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use lettre::transport::smtp::extension::ClientId;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 use super::diagnose::classify;
-use super::ehlo::Offers;
-use super::job::{Job, Limits};
-use super::stream::Wire;
+use super::job::Limits;
 use super::tls;
-use super::verdict::{Cause, Failure, Feature, Stage};
+use super::verdict::{Cause, Failure, Stage};
 
 /// Addresses of a host that are tried.
 const MAX_ADDRESSES: usize = 8;
@@ -74,59 +70,6 @@ pub(super) async fn connect(
     }
     let stage = if matches!(last, Cause::Unresolved { .. }) { Stage::Resolve } else { Stage::Connect };
     Err(failure(stage, last))
-}
-
-/// Reads a reply and demands its first digit.
-pub(super) async fn expect<S: AsyncRead + AsyncWrite + Unpin>(
-    wire: &mut Wire<S>,
-    stage: Stage,
-    digit: u16,
-    limits: &Limits,
-) -> std::result::Result<(), Failure> {
-    let reply = within(limits.step, wire.reply())
-        .await
-        .map_err(at(stage))?
-        .map_err(|error| failure(stage, io_cause(&error)))?;
-    if reply.code / 100 == digit { Ok(()) } else { Err(failure(stage, Cause::Reply(reply))) }
-}
-
-/// Greeting, EHLO and STARTTLS in clear (RFC 3207); no word of the account is said before TLS.
-pub(super) async fn ask_for_tls(
-    mut wire: Wire<TcpStream>,
-    hello: &ClientId,
-    limits: &Limits,
-) -> std::result::Result<Wire<TcpStream>, Failure> {
-    let broken = |stage| move |error: io::Error| failure(stage, io_cause(&error));
-    expect(&mut wire, Stage::Banner, 2, limits).await?;
-    wire.say(&format!("EHLO {hello}")).await.map_err(broken(Stage::Ehlo))?;
-    expect(&mut wire, Stage::Ehlo, 2, limits).await?;
-    if !wire.tap().with(|tap| Offers::parse(tap.lines())).starttls {
-        return Err(failure(Stage::StartTls, Cause::NotOffered(Feature::StartTls)));
-    }
-    wire.say("STARTTLS").await.map_err(broken(Stage::StartTls))?;
-    expect(&mut wire, Stage::StartTls, 2, limits).await?;
-    if wire.has_unread() {
-        return Err(failure(Stage::StartTls, Cause::Injected));
-    }
-    Ok(wire)
-}
-
-pub(super) async fn secure(
-    wire: Wire<TcpStream>,
-    job: &Job<'_>,
-    limits: &Limits,
-) -> std::result::Result<Wire<tokio_rustls::client::TlsStream<TcpStream>>, Failure> {
-    let server = &job.account.server;
-    let config = tls::client_config(server.ca_file.as_deref()).map_err(at(Stage::Tls))?;
-    let name = rustls::pki_types::ServerName::try_from(server.host.clone())
-        .map_err(|_| failure(Stage::Tls, Cause::BadAddress { text: server.host.clone() }))?;
-    let peer = wire.peer();
-    let handshake = TlsConnector::from(config).connect(name, wire.into_inner());
-    let stream = within(limits.step, handshake)
-        .await
-        .map_err(at(Stage::Tls))?
-        .map_err(|error| failure(Stage::Tls, io_cause(&error)))?;
-    Ok(Wire::new(stream, peer))
 }
 
 pub(super) fn io_cause(error: &io::Error) -> Cause {

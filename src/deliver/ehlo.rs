@@ -7,6 +7,8 @@ pub struct Offers {
     pub size: Option<u64>,
     pub starttls: bool,
     pub smtputf8: bool,
+    /// 8BITMIME (RFC 6152).
+    pub eightbitmime: bool,
     /// Mechanisms in capitals, from `AUTH …` and the older `AUTH=…` that QQ and 163 add.
     pub auth: Vec<String>,
 }
@@ -25,6 +27,7 @@ impl Offers {
                 }
                 Some("STARTTLS") => offers.starttls = true,
                 Some("SMTPUTF8") => offers.smtputf8 = true,
+                Some("8BITMIME") => offers.eightbitmime = true,
                 Some("AUTH") => {
                     for word in words {
                         if !offers.auth.iter().any(|known| known == word) {
@@ -68,7 +71,7 @@ mod tests {
             "8BITMIME",
         ]);
         assert_eq!(netease.size, None);
-        assert!(netease.starttls && !netease.smtputf8);
+        assert!(netease.starttls && netease.eightbitmime && !netease.smtputf8);
         assert_eq!(netease.auth, ["LOGIN", "PLAIN", "XOAUTH2"]);
     }
 

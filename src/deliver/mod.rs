@@ -3,19 +3,21 @@
 //! [`smtp::attempt`] speaks the protocol and returns facts ([`verdict`]); [`diagnose`] turns them
 //! into a class, a cause and a fix in words. Whether and when to try again is `outbox/`'s business.
 
+mod body;
 mod codes;
 mod connect;
 pub mod diagnose;
 pub mod ehlo;
 pub mod job;
+mod login;
 mod meanings;
-mod pieces;
 mod replies;
+mod reply;
 mod session;
 pub mod smtp;
-mod stream;
 mod tls;
 pub mod verdict;
+mod wire;
 mod words;
 
 #[cfg(test)]

@@ -162,6 +162,7 @@ impl Conversation<'_> {
             match verb.as_str() {
                 "EHLO" if clear => drop(self.answer(&line, "250-example\r\n250 STARTTLS")?),
                 "EHLO" => drop(self.answer(&line, OFFERS)?),
+                "HELO" | "RSET" | "NOOP" => drop(self.answer(&line, "250 ok")?),
                 "STARTTLS" => {
                     self.answer(&line, "220 go ahead")?;
                     if let Mode::StartTls(config) = mode {
@@ -202,7 +203,11 @@ impl Conversation<'_> {
     fn auth(&mut self, line: &str) -> Step<()> {
         if let Some(both) = line.strip_prefix("AUTH PLAIN ") {
             self.note(&format!("AUTH PLAIN {}", decode(both).replace('\0', "|")));
-            self.answer("AUTH PLAIN", "235 ok")?;
+            if self.answer("AUTH PLAIN", "235 ok")?.starts_with(b"334") {
+                let both = self.line()?;
+                self.note(&format!("BOTH {}", decode(&both).replace('\0', "|")));
+                self.answer("BOTH", "235 ok")?;
+            }
             return Ok(());
         }
         self.note(line);
@@ -229,6 +234,8 @@ impl Conversation<'_> {
             }
             match (self.quirk)(&format!("BODY {}", raw.len())) {
                 None => {}
+                // And reads on.
+                Some(Act::Say(bytes)) => self.put(&bytes)?,
                 Some(Act::SayAndDrop(bytes)) => {
                     self.put(&bytes)?;
                     return Err(Over);

@@ -1,28 +1,22 @@
-//! One mail, one account, one connection. Only this file and `session.rs` drive lettre's transport;
-//! `stream.rs` and `connect.rs` borrow a trait and a type from it.
-//!
-//! lettre is driven command by command over a connection of our own (`stream.rs`), because its
-//! `send` gives the whole mail up at the first refused recipient, bounds only the TCP connect in
-//! time, and can't tell a loss before the final "." from one after it.
+//! One mail over one session: envelope and message. The one place that decides what counts as
+//! delivered.
 
-use std::cell::Cell;
-use std::fs::File;
-use std::io;
 use std::time::{Duration, Instant};
 
 use lettre::Address;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
-use lettre::transport::smtp::extension::MailParameter;
+use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
 
-use super::connect::{at, failure, within};
+use super::body::Message;
+use super::connect::{at, failure, io_cause, within};
 use super::diagnose::classify;
 use super::job::{Job, Ledger, Progress};
-use super::pieces::Pieces;
-use super::session::{Session, lettre_cause};
+use super::session::{Session, out_of_step};
 use super::verdict::{
-    Attempt, Cause, Class, Failure, Feature, Outcome, RecipientResult, RecipientVerdict, Reply, Stage,
+    Attempt, Cause, Class, Failure, Feature, Outcome, RecipientResult, RecipientVerdict, Stage,
 };
-use crate::sys::fs::open_ours;
+use super::wire::Written;
+use crate::config::Endpoint;
 
 /// [`attempt`] for callers without a runtime: makes one for the time of the call.
 pub fn attempt_blocking(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
@@ -31,7 +25,8 @@ pub fn attempt_blocking(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
         Err(error) => {
             let cause = local(format!("can't wait for the network: {error}"));
             let outcome = Outcome::Failed(failure(Stage::Prepare, cause));
-            return Attempt { recipients: Vec::new(), outcome, elapsed: Duration::ZERO };
+            let endpoint = job.account.server.endpoint();
+            return Attempt { recipients: Vec::new(), outcome, endpoint, elapsed: Duration::ZERO };
         }
     };
     let attempt = runtime.block_on(attempt(job, ledger));
@@ -44,36 +39,50 @@ pub fn attempt_blocking(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
 pub async fn attempt(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
     let begin = Instant::now();
     let mut recipients = Vec::new();
-    let outcome = match transact(job, &mut recipients, ledger).await {
+    let mut endpoint = job.account.server.endpoint();
+    let outcome = match transact(job, &mut recipients, &mut endpoint, ledger).await {
         Ok(outcome) => outcome,
         Err(failure) => Outcome::Failed(failure),
     };
-    Attempt { recipients, outcome, elapsed: begin.elapsed() }
+    Attempt { recipients, outcome, endpoint, elapsed: begin.elapsed() }
 }
 
 async fn transact(
     job: &Job<'_>,
     recipients: &mut Vec<RecipientResult>,
+    endpoint: &mut Endpoint,
     ledger: Ledger<'_>,
-) -> std::result::Result<Outcome, Failure> {
-    let prepare = at(Stage::Prepare);
-    // Opened first: without it there is nothing to say to a server.
-    let (body, size) = open_body(job).map_err(&prepare)?;
-    let from = parse_address(&job.account.address).map_err(&prepare)?;
-    let mut session = Session::open(job).await?;
+) -> Result<Outcome, Failure> {
+    let mail = Mailing::prepare(job)?;
+    let (opened, at) = open_anywhere(job).await;
+    *endpoint = at;
+    let mut session = opened?;
     let outcome = async {
-        session.login(job).await?;
-        session.envelope(job, &from, size, recipients).await?;
-        let kept = ledger(Progress::Recipients(recipients));
-        kept.map_err(|error| failure(Stage::RcptTo, Cause::local(&error)))?;
-        if let Some(failure) = nobody_left(recipients) {
-            return Err(failure);
-        }
-        session.message(job, body, size, ledger).await
+        session.login(job.account, job.secret).await?;
+        session.deliver(&mail, recipients, ledger).await
     }
     .await;
     session.close().await;
     outcome
+}
+
+/// Opens a session at the account's own endpoint or at one of its fallbacks, and says at which. When
+/// none will do, the failure that got furthest is told, the first of equals.
+async fn open_anywhere(job: &Job<'_>) -> (Result<Session, Failure>, Endpoint) {
+    let own = job.account.server.endpoint();
+    let mut told: Option<(Failure, Endpoint)> = None;
+    for endpoint in std::iter::once(own).chain(job.account.server.fallback.iter().copied()) {
+        match Session::open(job.account, endpoint).await {
+            Ok(session) => return (Ok(session), endpoint),
+            Err(failure) if !failure.another_port_may_do() => return (Err(failure), endpoint),
+            Err(failure) if told.as_ref().is_none_or(|(told, _)| told.stage < failure.stage) => {
+                told = Some((failure, endpoint));
+            }
+            Err(_) => {}
+        }
+    }
+    let (failure, endpoint) = told.expect("there is one endpoint at least");
+    (Err(failure), endpoint)
 }
 
 /// A cause on this machine that no [`crate::error::Error`] tells.
@@ -81,16 +90,30 @@ fn local(detail: String) -> Cause {
     Cause::Local { detail, hint: None }
 }
 
-fn open_body(job: &Job<'_>) -> std::result::Result<(File, u64), Cause> {
-    let file = open_ours(job.body).and_then(|file| file.metadata().map(|meta| (file, meta.len())));
-    match file {
-        Ok((file, len)) => Ok((file, len + job.headers.len() as u64)),
-        Err(error) => Err(local(format!("can't read {}: {error}", job.body.display()))),
-    }
+fn parse_address(address: &str) -> Result<Address, Cause> {
+    address.parse().map_err(|_| Cause::BadAddress { text: address.to_owned() })
 }
 
-fn parse_address(address: &str) -> std::result::Result<Address, Cause> {
-    address.parse().map_err(|_| Cause::BadAddress { text: address.to_owned() })
+fn unreadable(job: &Job<'_>, error: &std::io::Error) -> Cause {
+    local(format!("can't read {}: {error}", job.body.display()))
+}
+
+/// A job with what of it can fail before the first packet.
+pub(super) struct Mailing<'a> {
+    job: &'a Job<'a>,
+    from: Address,
+    message: Message<'a>,
+}
+
+impl<'a> Mailing<'a> {
+    pub(super) fn prepare(job: &'a Job<'a>) -> Result<Self, Failure> {
+        let prepare = at(Stage::Prepare);
+        // Without the body there is nothing to say to a server.
+        let message =
+            Message::open(&job.headers, job.body).map_err(|error| prepare(unreadable(job, &error)))?;
+        let from = parse_address(&job.account.address).map_err(&prepare)?;
+        Ok(Self { job, from, message })
+    }
 }
 
 /// When no recipient was taken: the failure of all of them, the one worth a retry if there is one.
@@ -110,20 +133,42 @@ fn nobody_left(recipients: &[RecipientResult]) -> Option<Failure> {
 }
 
 impl Session {
-    /// MAIL, and RCPT for each; goes on past refused ones as long as the server listens.
-    async fn envelope(
+    /// MAIL to the answer after the final ".".
+    pub(super) async fn deliver(
         &mut self,
-        job: &Job<'_>,
-        from: &Address,
-        size: u64,
+        mail: &Mailing<'_>,
         recipients: &mut Vec<RecipientResult>,
-    ) -> std::result::Result<(), Failure> {
+        ledger: Ledger<'_>,
+    ) -> Result<Outcome, Failure> {
+        self.begin(mail).await?;
+        for address in mail.job.recipients {
+            let verdict = self.recipient(address).await?;
+            recipients.push(RecipientResult { address: address.clone(), verdict });
+        }
+        let kept = ledger(Progress::Recipients(recipients));
+        kept.map_err(|error| failure(Stage::RcptTo, Cause::local(&error)))?;
+        if let Some(failure) = nobody_left(recipients) {
+            return Err(failure);
+        }
+        self.message(mail, ledger).await
+    }
+
+    /// MAIL with its parameters.
+    async fn begin(&mut self, mail: &Mailing<'_>) -> Result<(), Failure> {
+        let Mailing { job, from, message } = mail;
         let mut parameters = Vec::new();
         if let Some(limit) = self.offers.size {
-            if limit > 0 && size > limit {
-                return Err(failure(Stage::MailFrom, Cause::TooLarge { bytes: size, limit }));
+            let bytes = message.size;
+            if limit > 0 && bytes > limit {
+                return Err(failure(Stage::MailFrom, Cause::TooLarge { bytes, limit }));
             }
-            parameters.push(MailParameter::Size(usize::try_from(size).unwrap_or(usize::MAX)));
+            parameters.push(MailParameter::Size(usize::try_from(bytes).unwrap_or(usize::MAX)));
+        }
+        if self.offers.eightbitmime {
+            let unreadable = |error: std::io::Error| failure(Stage::Prepare, unreadable(job, &error));
+            if message.is_8bit().map_err(unreadable)? {
+                parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+            }
         }
         let foreign = |text: &str| !text.is_ascii();
         if foreign(&job.account.address) || job.recipients.iter().any(|to| foreign(to)) {
@@ -133,16 +178,12 @@ impl Session {
                 return Err(failure(Stage::MailFrom, Cause::NotOffered(Feature::SmtpUtf8)));
             }
         }
-        let reply = self.say(Stage::MailFrom, Mail::new(Some(from.clone()), parameters)).await?;
-        self.done(Stage::MailFrom, &reply)?;
-        for address in job.recipients {
-            let verdict = self.recipient(address).await?;
-            recipients.push(RecipientResult { address: address.clone(), verdict });
-        }
-        Ok(())
+        let answer = self.say(Stage::MailFrom, Mail::new(Some(from.clone()), parameters)).await?;
+        self.done(Stage::MailFrom, &answer)
     }
 
-    async fn recipient(&mut self, address: &str) -> std::result::Result<RecipientVerdict, Failure> {
+    /// RCPT; a refusal is this recipient's alone, as long as the server listens.
+    async fn recipient(&mut self, address: &str) -> Result<RecipientVerdict, Failure> {
         let refused = |cause: Cause| {
             let class = classify(Stage::RcptTo, &cause);
             Ok(RecipientVerdict::Refused { class, cause })
@@ -155,7 +196,7 @@ impl Session {
             return refused(Cause::NotOffered(Feature::SmtpUtf8));
         }
         match self.say(Stage::RcptTo, Rcpt::new(parsed, Vec::new())).await {
-            Ok(reply) => self.done(Stage::RcptTo, &reply).map(|()| RecipientVerdict::Accepted),
+            Ok(answer) => self.done(Stage::RcptTo, &answer).map(|()| RecipientVerdict::Accepted),
             Err(failure) if !self.dead => {
                 Ok(RecipientVerdict::Refused { class: failure.class, cause: failure.cause })
             }
@@ -164,95 +205,74 @@ impl Session {
     }
 
     /// DATA, the message, and the answer to its end.
-    async fn message(
-        &mut self,
-        job: &Job<'_>,
-        body: File,
-        size: u64,
-        ledger: Ledger<'_>,
-    ) -> std::result::Result<Outcome, Failure> {
-        let reply = self.say(Stage::Data, Data).await?;
-        self.go_on(Stage::Data, &reply)?;
-        let ending = Cell::new(Ending::Writing);
-        let tap = self.tap.clone();
-        let finish = |read: io::Result<()>| {
-            let kept = read
-                .map_err(|error| local(format!("can't read {}: {error}", job.body.display())))
-                .and_then(|()| ledger(Progress::BodySent).map_err(|error| Cause::local(&error)));
-            if kept.is_err() {
-                // lettre ends the message after the last piece, whatever we say.
-                tap.with(|tap| tap.cut = true);
-            }
-            ending.set(match kept {
-                Ok(()) => Ending::Whole,
-                Err(cause) => Ending::Cut(cause),
-            });
-        };
-        let pieces = Pieces::new(job.headers.clone(), body, finish);
-        let answer = within(self.limits.data(size), self.connection.message_iter(pieces)).await;
-        let whole = match ending.into_inner() {
-            Ending::Cut(cause) => {
-                self.dead = true;
-                return Err(failure(Stage::Body, cause));
-            }
-            Ending::Whole => true,
-            Ending::Writing => false,
-        };
-        let outcome = self.answer(answer, whole).await;
-        if let Outcome::Accepted { receipt } = &outcome {
-            // A failure to record is the ledger's owner's to tell: the mail is out.
-            if ledger(Progress::Accepted(receipt)).is_err() {
-                self.dead = true;
-            }
+    async fn message(&mut self, mail: &Mailing<'_>, ledger: Ledger<'_>) -> Result<Outcome, Failure> {
+        let answer = self.say(Stage::Data, Data).await?;
+        self.go_on(Stage::Data, &answer)?;
+        // Until its answer is here, nothing else can be said: not even QUIT.
+        self.dead = true;
+        let begin = Instant::now();
+        let limit = self.limits.data(mail.message.size);
+        within(limit, self.write(mail)).await.map_err(at(Stage::Body))??;
+        ledger(Progress::BodySent).map_err(|error| failure(Stage::Body, Cause::local(&error)))?;
+        if self.wire.spoke().await {
+            // It would be taken for the answer to the ".".
+            return Err(self.interrupted(Cause::Closed).await);
         }
-        Ok(outcome)
+        let left = limit.saturating_sub(begin.elapsed()).max(self.limits.data_base);
+        let cause = match within(left, self.wire.ask(b".\r\n")).await {
+            Ok(Ok(answer)) if answer.digit() == 2 => {
+                self.dead = false;
+                let receipt = answer.reply();
+                // A failure to record is the ledger's owner's to tell: the mail is out.
+                self.dead = ledger(Progress::Accepted(&receipt)).is_err();
+                return Ok(Outcome::Accepted { receipt });
+            }
+            Ok(Ok(answer)) if answer.digit() == 3 => out_of_step(&answer.reply()),
+            Ok(Ok(refusal)) => {
+                self.dead = refusal.code == 421;
+                Cause::Reply(refusal.reply())
+            }
+            Ok(Err(error)) => io_cause(&error),
+            Err(timeout) => timeout,
+        };
+        let failure = failure(Stage::AfterDot, cause);
+        let unknown = failure.class == Class::Unknown;
+        Ok(if unknown { Outcome::Unknown(failure) } else { Outcome::Failed(failure) })
     }
 
-    async fn answer(
-        &mut self,
-        answer: std::result::Result<
-            std::result::Result<lettre::transport::smtp::response::Response, lettre::transport::smtp::Error>,
-            Cause,
-        >,
-        whole: bool,
-    ) -> Outcome {
-        let stage = if whole { Stage::AfterDot } else { Stage::Body };
-        let cause = match answer {
-            Ok(Ok(_)) => match self.tap.with(|tap| tap.reply()) {
-                Some(receipt) if receipt.code / 100 == 2 => return Outcome::Accepted { receipt },
-                Some(other) => Cause::Malformed { detail: format!("out of step: {other}") },
-                None => Cause::Malformed { detail: "no reply".to_owned() },
-            },
-            Ok(Err(error)) => match lettre_cause(&error, &self.tap) {
-                cause @ Cause::Reply(_) => cause,
-                cause => self.pending_refusal().await.map_or(cause, Cause::Reply),
-            },
-            Err(cause) => cause,
-        };
-        self.dead = !whole || !matches!(&cause, Cause::Reply(reply) if reply.code != 421);
-        let failure = failure(stage, cause);
-        if failure.class == Class::Unknown { Outcome::Unknown(failure) } else { Outcome::Failed(failure) }
+    /// Writes all of the message but the line with the ".".
+    async fn write(&mut self, mail: &Mailing<'_>) -> Result<(), Failure> {
+        let mut pieces = mail.message.pieces();
+        loop {
+            let unreadable = |error: std::io::Error| failure(Stage::Body, unreadable(mail.job, &error));
+            let written = match pieces.next().map_err(unreadable)? {
+                Some(piece) => within(self.limits.data_base, self.wire.write_part(piece)).await,
+                None => {
+                    let flushed = within(self.limits.data_base, self.wire.flush()).await;
+                    if let Ok(Ok(Written::All)) = flushed {
+                        return Ok(());
+                    }
+                    flushed
+                }
+            };
+            match written {
+                Ok(Ok(Written::All)) => {}
+                Ok(Ok(Written::Interrupted)) => return Err(self.interrupted(Cause::Closed).await),
+                Ok(Err(error)) => return Err(self.interrupted(io_cause(&error)).await),
+                Err(timeout) => return Err(failure(Stage::Body, timeout)),
+            }
+        }
     }
 
     /// A server that refuses in the middle of the message says why and closes: the write fails, and
-    /// the reason waits to be read.
-    async fn pending_refusal(&mut self) -> Option<Reply> {
-        let waiting = within(self.limits.quit, self.connection.read_response()).await;
-        match waiting {
-            Ok(Err(error)) if error.status().is_some() => self.tap.with(|tap| tap.reply()),
-            _ => None,
-        }
+    /// the reason waits to be read. `otherwise`: when it doesn't.
+    async fn interrupted(&mut self, otherwise: Cause) -> Failure {
+        let cause = match within(self.limits.quit, self.wire.reply()).await {
+            Ok(Ok(answer)) if answer.digit() >= 4 => Cause::Reply(answer.reply()),
+            Ok(Ok(answer)) => out_of_step(&answer.reply()),
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => io_cause(&error),
+            _ => otherwise,
+        };
+        failure(Stage::Body, cause)
     }
-}
-
-/// How the writing of the message ended.
-#[derive(Debug, Default)]
-enum Ending {
-    /// It didn't.
-    #[default]
-    Writing,
-    /// All was handed over and recorded: the final "." may be written.
-    Whole,
-    /// The rest can't be had or recorded: the "." must not be written.
-    Cut(Cause),
 }

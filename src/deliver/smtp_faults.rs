@@ -8,7 +8,7 @@ use super::job::{Job, Progress};
 use super::responder::{Act, Certificate, Mode, OFFERS, Responder, authority, say, server_config};
 use super::smtp::attempt_blocking;
 use super::verdict::*;
-use crate::config::{Account, Auth, Secret, Server, Tls};
+use crate::config::{Account, Auth, Endpoint, Secret, Server, Tls};
 use crate::error::{Error, Kind};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -36,6 +36,7 @@ impl Bench {
             host: "localhost".into(),
             port,
             tls,
+            fallback: Vec::new(),
             auth: Auth::Auto,
             ca_file: Some(authority().file.clone()),
             hello_name: None,
@@ -269,11 +270,31 @@ fn the_right_mechanism_once() {
     assert_eq!(failed(&attempt).cause, Cause::NotOffered(Feature::Auth { offered }));
 }
 
+/// Catches: a server that asks for what AUTH PLAIN has said already left waiting; a mechanism other
+/// than the preset's first.
+#[test]
+fn a_server_that_takes_no_initial_response() {
+    let (server, mut bench) = plain(on("AUTH PLAIN", say("334 ")));
+    receipt(&bench.attempt());
+    assert!(server.said().contains(&"BOTH |10001@qq.com|sesame".to_owned()), "{:?}", server.said());
+    let (server, mut bench) = plain(|seen| match seen {
+        "AUTH PLAIN" => say("334 "),
+        "BOTH" => say("535 no"),
+        _ => None,
+    });
+    assert_eq!(failed(&bench.attempt()).class, Class::Credentials);
+    assert_eq!(server.said().iter().filter(|line| line.starts_with("AUTH")).count(), 1);
+    let (server, mut bench) = plain(|_| None);
+    bench.account.server.auth = Auth::LoginFirst;
+    receipt(&bench.attempt());
+    assert!(server.said().contains(&"AUTH LOGIN".to_owned()));
+}
+
 #[test]
 fn refusals_carry_stage_class_and_words() {
     let cases = [
         ("CONNECT", "554 no", Stage::Banner, Class::Transient),
-        ("EHLO", "550 no", Stage::Ehlo, Class::Transient),
+        ("EHLO", "554 no", Stage::Ehlo, Class::Transient),
         (
             "AUTH PLAIN",
             "535 Login Fail. Please enter your authorization code to login.",
@@ -313,7 +334,7 @@ fn odd_replies_keep_their_code() {
     let gbk = Act::Say(b"535-\xc8\xcf\xd6\xa4\r\n535 \xca\xa7\xb0\xdc\r\n".to_vec());
     let (_server, mut bench) = plain(on("AUTH PLAIN", Some(gbk)));
     let attempt = bench.attempt();
-    assert_eq!(failed(&attempt).reply().unwrap().code, 535);
+    assert_eq!(failed(&attempt).reply().unwrap().to_string(), "535 认证 失败");
     let bare = |seen: &str| match seen {
         "CONNECT" => Some(Act::Say(b"220\n".to_vec())),
         "AUTH PLAIN" => Some(Act::Say(b"235\r\n".to_vec())),
@@ -390,10 +411,15 @@ fn silence_at_any_stage_ends() {
         ("MAIL", Stage::MailFrom),
         ("RCPT", Stage::RcptTo),
         ("DATA", Stage::Data),
+        ("BODY", Stage::Body),
     ];
     let attempt = |event: &'static str| {
         let (_server, mut bench) = plain(on(event, Some(Act::Hang)));
         bench.account.timeout = SHORT;
+        if event == "BODY" {
+            // More than the buffers of a connection hold.
+            grow(&bench.body, 16 << 20);
+        }
         bench.attempt()
     };
     std::thread::scope(|scope| {
@@ -481,6 +507,72 @@ fn a_refusal_in_the_middle_of_the_message_is_read() {
     }
 }
 
+/// Catches: a refusal in mid-message that waits until the server's patience ends, and a reply that
+/// nobody asked for taken for the answer to the ".": the mail would be lost as delivered.
+#[test]
+fn what_the_server_says_before_the_dot_is_no_answer_to_it() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let once = |words: &'static str| {
+        let said = AtomicBool::new(false);
+        plain(move |seen| {
+            let bytes: usize = seen.strip_prefix("BODY ")?.parse().unwrap();
+            (bytes > 100_000 && !said.swap(true, Ordering::SeqCst)).then(|| say(words).unwrap())
+        })
+    };
+    let (server, mut bench) = once("552 exceeded mailsize limit");
+    grow(&bench.body, 16 << 20);
+    let attempt = bench.attempt();
+    assert_eq!(failed(&attempt).reply().unwrap().to_string(), "552 exceeded mailsize limit");
+    assert_eq!((failed(&attempt).stage, server.taken().len()), (Stage::Body, 0));
+    let after_354 = Some(Act::Say(b"354 go on\r\n250 OK: queued as.\r\n".to_vec()));
+    let (server, mut bench) = plain(on("DATA", after_354));
+    let attempt = bench.attempt();
+    assert_eq!(failed(&attempt).stage, Stage::Body);
+    assert!(matches!(&failed(&attempt).cause, Cause::Malformed { detail } if detail.contains("250")));
+    assert!(server.taken().is_empty());
+}
+
+/// Catches: an old server given up because it doesn't know EHLO; a 554 or 421 answered by HELO.
+#[test]
+fn helo_where_ehlo_is_unknown() {
+    for words in ["500 what?", "502 no", "504 no", "550 no"] {
+        let (server, mut bench) = plain(on("EHLO", say(words)));
+        let attempt = bench.attempt();
+        // Who doesn't know EHLO has no AUTH either.
+        assert_eq!(failed(&attempt).cause, Cause::NotOffered(Feature::Auth { offered: vec![] }), "{words}");
+        assert_eq!(server.said(), ["EHLO [127.0.0.1]", "HELO [127.0.0.1]", "QUIT"]);
+    }
+    for words in ["554 no", "451 later", "421 busy"] {
+        let (server, mut bench) = plain(on("EHLO", say(words)));
+        assert_eq!(failed(&bench.attempt()).reply().unwrap().to_string(), words);
+        assert!(!server.said().iter().any(|line| line.starts_with("HELO")), "{words}");
+    }
+    let (_server, mut bench) = plain(|seen| match seen.split(' ').next() {
+        Some("EHLO") => say("550 the reason"),
+        Some("HELO") => say("503 another"),
+        _ => None,
+    });
+    assert_eq!(failed(&bench.attempt()).reply().unwrap().to_string(), "550 the reason");
+}
+
+/// Catches: 8BITMIME declared without need or without the server's offer, or not at all.
+#[test]
+fn eight_bits_are_declared() {
+    let body = |bench: &Bench| std::fs::write(&bench.body, "\r\n名\r\n").unwrap();
+    let (server, mut bench) = plain(|_| None);
+    body(&bench);
+    receipt(&bench.attempt());
+    assert!(server.said().iter().any(|line| line.ends_with(" BODY=8BITMIME")), "{:?}", server.said());
+    let (server, mut bench) = plain(on("EHLO", say("250-x\r\n250 AUTH PLAIN")));
+    body(&bench);
+    receipt(&bench.attempt());
+    assert!(server.said().contains(&"MAIL FROM:<10001@qq.com>".to_owned()));
+    let (server, mut bench) = plain(on("EHLO", say("250-x\r\n250-SMTPUTF8\r\n250 AUTH PLAIN")));
+    bench.to = vec!["用户@example.com".into()];
+    receipt(&bench.attempt());
+    assert!(server.said().contains(&"MAIL FROM:<10001@qq.com> SMTPUTF8".to_owned()));
+}
+
 #[test]
 fn too_large_and_foreign_addresses_are_said_beforehand() {
     let (server, mut bench) = plain(on("EHLO", say("250-x\r\n250-SIZE 20\r\n250 AUTH PLAIN")));
@@ -530,4 +622,71 @@ fn memory_does_not_grow_with_the_mail() {
     let (small, large) = (peak_of("1"), peak_of("30"));
     assert_eq!(server.taken().len(), 2);
     assert!(large < small + 2048, "{small} KiB for 1 MiB, {large} KiB for 30 MiB");
+}
+
+/// An account whose own endpoint is `first`, with `second` behind it.
+fn with_fallback(first: (u16, Tls), second: (u16, Tls)) -> Bench {
+    let mut bench = Bench::new(first.0, first.1);
+    bench.account.server.fallback = vec![Endpoint { port: second.0, tls: second.1 }];
+    bench
+}
+
+/// Catches: a preset's other ports never tried, or one whose port the words don't tell.
+#[test]
+fn what_fails_before_auth_is_tried_at_the_next_port() {
+    let config = server_config(Certificate::Good);
+    let starttls = Responder::start(Mode::StartTls(config.clone()), |_| None);
+    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let in_clear = Responder::start(Mode::Plain, |_| None);
+    let quirks = [on("CONNECT", say("554 no")), on("CONNECT", Some(Act::Drop)), on("EHLO", say("421 busy"))];
+    let odd = quirks.map(|quirk| Responder::start(Mode::Implicit(config.clone()), quirk));
+    let mut firsts = vec![(closed, Tls::Implicit), (in_clear.port, Tls::Implicit)];
+    firsts.push((in_clear.port, Tls::StartTls));
+    firsts.extend(odd.iter().map(|server| (server.port, Tls::Implicit)));
+    for (tried, first) in firsts.into_iter().enumerate() {
+        let mut bench = with_fallback(first, (starttls.port, Tls::StartTls));
+        let attempt = bench.attempt();
+        receipt(&attempt);
+        assert_eq!(attempt.endpoint, Endpoint { port: starttls.port, tls: Tls::StartTls });
+        assert_eq!(starttls.taken().len(), tried + 1);
+    }
+    assert!(!in_clear.said().iter().any(|line| line.starts_with("AUTH")));
+}
+
+/// Catches: a code handed to whoever stands between us and the host, or given out twice.
+#[test]
+fn distrust_and_a_refused_login_are_the_end() {
+    let second = Responder::start(Mode::StartTls(server_config(Certificate::Good)), |_| None);
+    for kind in [Certificate::SelfSigned, Certificate::OtherName, Certificate::Expired] {
+        let first = Responder::start(Mode::Implicit(server_config(kind)), |_| None);
+        let attempt = with_fallback((first.port, Tls::Implicit), (second.port, Tls::StartTls)).attempt();
+        assert_eq!(failed(&attempt).stage, Stage::Tls);
+        assert_eq!(attempt.endpoint.port, first.port);
+    }
+    let config = server_config(Certificate::Good);
+    for (event, words, stage) in [
+        ("AUTH", "535 Error: authentication failed", Stage::Auth),
+        ("AUTH", "421 busy", Stage::Auth),
+        ("MAIL", "451 later", Stage::MailFrom),
+        ("CONNECT", "550 Ip frequency limited", Stage::Banner),
+    ] {
+        let first = Responder::start(Mode::Implicit(config.clone()), on(event, say(words)));
+        let attempt = with_fallback((first.port, Tls::Implicit), (second.port, Tls::StartTls)).attempt();
+        assert_eq!((failed(&attempt).stage, attempt.endpoint.port), (stage, first.port), "{words}");
+    }
+    assert!(second.said().is_empty(), "{:?}", second.said());
+}
+
+/// Catches: a certificate that expired told as "connection refused", because that came last.
+#[test]
+fn when_no_port_will_do_the_furthest_is_told() {
+    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let silent = Responder::start(Mode::Plain, on("CONNECT", say("554 go away")));
+    let mut bench = with_fallback((silent.port, Tls::StartTls), (closed, Tls::Implicit));
+    let attempt = bench.attempt();
+    assert_eq!((failed(&attempt).stage, attempt.endpoint.port), (Stage::Banner, silent.port));
+    let mut bench = with_fallback((closed, Tls::Implicit), (silent.port, Tls::StartTls));
+    let attempt = bench.attempt();
+    assert_eq!((failed(&attempt).stage, attempt.endpoint.port), (Stage::Banner, silent.port));
+    assert!(!silent.said().iter().any(|line| line.starts_with("AUTH")));
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Endpoint;
 use crate::error::Error;
 
 /// A server's reply: three digits and its text, lines joined with a space.
@@ -186,6 +187,21 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// May the same host take the mail at another port? Only as long as nothing was said of the
+    /// account, and never after a certificate that isn't to be trusted: whoever shows it stands
+    /// between us and the host at every port.
+    pub fn another_port_may_do(&self) -> bool {
+        let early = self.stage >= Stage::Connect && self.stage < Stage::Auth;
+        let distrust = match &self.cause {
+            Cause::Tls(trouble) => !matches!(trouble, TlsTrouble::NotTls | TlsTrouble::TooOld),
+            Cause::Injected | Cause::CaFile { .. } | Cause::BadAddress { .. } | Cause::Local { .. } => true,
+            _ => false,
+        };
+        // Who is told to come less often doesn't come again at once.
+        let unwelcome = matches!(self.class, Class::Throttled | Class::DailyLimit);
+        early && !distrust && !unwelcome
+    }
+
     /// The server's reply, if it was one that failed the step.
     pub fn reply(&self) -> Option<&Reply> {
         match &self.cause {
@@ -232,6 +248,8 @@ pub struct Attempt {
     /// Those that RCPT was answered for, in order.
     pub recipients: Vec<RecipientResult>,
     pub outcome: Outcome,
+    /// Where it ended: the account's own, or one of its fallbacks.
+    pub endpoint: Endpoint,
     /// From the name's resolution to the answer, by the monotonic clock.
     pub elapsed: Duration,
 }

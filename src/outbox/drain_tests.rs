@@ -34,6 +34,7 @@ pub(super) fn account(name: &str, port: u16) -> Account {
             host: "127.0.0.1".into(),
             port,
             tls: Tls::None,
+            fallback: Vec::new(),
             auth: Auth::Auto,
             ca_file: None,
             hello_name: None,
@@ -485,7 +486,8 @@ fn a_receipt_that_cant_be_written_still_counts_as_sent() {
         cant_be_replaced(job.body);
         let receipt = Reply { code: 250, text: "OK".into() };
         ledger(Progress::Accepted(&receipt)).unwrap_err();
-        Attempt { recipients, outcome: Outcome::Accepted { receipt }, elapsed: Duration::ZERO }
+        let endpoint = job.account.server.endpoint();
+        Attempt { recipients, outcome: Outcome::Accepted { receipt }, endpoint, elapsed: Duration::ZERO }
     };
     bench.drain_with(&mut |_| Ok(Secret::parse("sesame").unwrap()), accepts).unwrap();
     assert!(bench.events().iter().any(|event| matches!(event, Event::Trouble { .. })));
@@ -496,7 +498,8 @@ fn a_receipt_that_cant_be_written_still_counts_as_sent() {
     let refuses = &mut |job: &Job<'_>, _: Ledger<'_>| {
         cant_be_replaced(job.body);
         let failure = Failure { stage: Stage::AfterDot, class: Class::Content, cause: Cause::Closed };
-        Attempt { recipients: vec![], outcome: Outcome::Failed(failure), elapsed: Duration::ZERO }
+        let endpoint = job.account.server.endpoint();
+        Attempt { recipients: vec![], outcome: Outcome::Failed(failure), endpoint, elapsed: Duration::ZERO }
     };
     bench.drain_with(&mut |_| Ok(Secret::parse("sesame").unwrap()), refuses).unwrap();
     assert_eq!(bench.store.list(Folder::New).unwrap(), [id("b")]);

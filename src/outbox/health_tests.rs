@@ -10,7 +10,8 @@ fn new() -> Health {
 }
 
 fn attempt(outcome: Outcome) -> Attempt {
-    Attempt { recipients: Vec::new(), outcome, elapsed: std::time::Duration::ZERO }
+    let endpoint = crate::config::Endpoint { port: 465, tls: crate::config::Tls::Implicit };
+    Attempt { recipients: Vec::new(), outcome, endpoint, elapsed: std::time::Duration::ZERO }
 }
 
 fn failed(stage: Stage, class: Class) -> Attempt {

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use super::accounts::tag;
 use super::choice::{accepted, accounts_for, choose_recipients, contact, refusals, scene, worst};
 use super::drain::{Drain, Letterhead, Resting};
-use super::entry::{AttemptRecord, Entry, Folder, GaveUp, Recipients, Standing, State};
+use super::entry::{AttemptRecord, Contact, Entry, Folder, GaveUp, Recipients, Standing, State};
 use super::event::{Event, Next};
 use super::health::{Health, Permit};
 use super::schedule::{counts, expired, next_form, next_try};
 use super::store::Claim;
 use crate::config::{Account, Mailbox, Secret};
-use crate::deliver::diagnose::{Diagnosis, diagnose, no_account};
+use crate::deliver::diagnose::{Diagnosis, Scene, diagnose, no_account};
 use crate::deliver::job::{Job, Progress};
 use crate::deliver::verdict::{Attempt, Cause, Class, Failure, Outcome, RecipientResult, Stage};
 use crate::error::{Error, Result};
@@ -183,7 +183,7 @@ impl Drain<'_, '_> {
         round.tried = true;
         let attempt = match ready {
             Ok(ready) => self.attempt_as(claim, (account, ready), recipients),
-            Err(failure) => not_begun(failure),
+            Err(failure) => not_begun(account, failure),
         };
         self.learn(claim, (account, attempt), round)
     }
@@ -269,7 +269,7 @@ impl Drain<'_, '_> {
             Ok(headers) => headers,
             Err(error) => {
                 let (stage, class) = (Stage::Prepare, Class::Transient);
-                return not_begun(Failure { stage, class, cause: Cause::local(&error) });
+                return not_begun(account, Failure { stage, class, cause: Cause::local(&error) });
             }
         };
         let pending = recipients.pending();
@@ -303,12 +303,12 @@ impl Drain<'_, '_> {
         (account, attempt): (&Account, Attempt),
         round: &mut Round,
     ) -> Step {
-        let Attempt { recipients: results, outcome, elapsed, .. } = attempt;
+        let Attempt { recipients: results, outcome, endpoint, elapsed } = attempt;
         let name = account.name.clone();
         claim.entry.record_attempt(AttemptRecord {
             at: (self.hands.now)(),
             account: name.clone(),
-            server: Some(contact(account)),
+            server: Some(Contact { port: endpoint.port, ..contact(account) }),
             form: claim.entry.form,
             outcome: outcome.clone(),
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
@@ -328,7 +328,7 @@ impl Drain<'_, '_> {
                 round.waits.push((class, fixed));
             }
         }
-        let diagnosis = diagnose(failure, &scene(account));
+        let diagnosis = diagnose(failure, &Scene { port: endpoint.port, ..scene(account) });
         round.last = Some(Tried { account: name, diagnosis, results });
         // Another account must not send it before this is on record; a disk that can't take that is told
         // when the round is over.
@@ -369,7 +369,9 @@ impl Drain<'_, '_> {
             Folder::Sent | Folder::Held => {}
         }
         let next = next_of(entry, true);
-        let (entry, name, scene) = (entry.id.clone(), account.name.clone(), scene(account));
+        let port = entry.attempts.last().and_then(|attempt| Some(attempt.server.as_ref()?.port));
+        let scene = Scene { port: port.unwrap_or(account.server.port), ..scene(account) };
+        let (entry, name) = (entry.id.clone(), account.name.clone());
         let refused = refusals(&results, &scene);
         let event = match outcome {
             Outcome::Failed(failure) => {
@@ -448,8 +450,9 @@ impl Drain<'_, '_> {
     }
 }
 
-fn not_begun(failure: Failure) -> Attempt {
-    Attempt { recipients: Vec::new(), outcome: Outcome::Failed(failure), elapsed: Duration::ZERO }
+fn not_begun(account: &Account, failure: Failure) -> Attempt {
+    let (outcome, endpoint) = (Outcome::Failed(failure), account.server.endpoint());
+    Attempt { recipients: Vec::new(), outcome, endpoint, elapsed: Duration::ZERO }
 }
 
 fn next_of(entry: &Entry, tried: bool) -> Next {
