@@ -3,7 +3,7 @@
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, CommonArgs, Late, OutboxAction, Sub};
+use crate::cli::{Cli, CommonArgs, Late, Sub};
 use crate::commands;
 use crate::error::{Error, Kind};
 use crate::exit::{self, Exit};
@@ -44,8 +44,7 @@ fn start() -> Exit {
             outcome(commands::runs::run(&args.action, &ui), &ui)
         }
         Some(Sub::Outbox(Late(args))) => {
-            let (OutboxAction::List { common } | OutboxAction::Flush { common, .. }) = &args.action;
-            let ui = ui(common);
+            let ui = ui(args.action.common());
             outcome(commands::outbox::run(&args.action, &ui), &ui)
         }
         Some(Sub::ConfigExample) => {

@@ -37,6 +37,13 @@ impl Ui {
         }
     }
 
+    /// What was asked for went well: said unless `-q`.
+    pub fn done(&self, text: &str) {
+        if self.loudness > Loudness::Quiet {
+            self.words(text);
+        }
+    }
+
     /// Something is wrong or wants doing: always said.
     pub fn trouble(&self, text: &str) {
         self.words(text);

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 const PURE: &[&str] = &[
     "cli.rs",
     "commands/event_words.rs",
+    "commands/outbox/units.rs",
+    "commands/outbox/words.rs",
     "commands/words.rs",
     "error.rs",
     "exit.rs",

@@ -131,7 +131,7 @@ fn a_pipe_into_the_bare_name_is_told_of_pipe() {
 
 #[test]
 fn wrong_usage_of_a_subcommand_is_2_and_names_what_is_wrong() {
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 19] = [
         (&["runs"], "list"),
         (&["runs", "stop", "--timeout", "soon"], "soon"),
         (&["runs", "log", "a", "b"], "b"),
@@ -145,7 +145,12 @@ fn wrong_usage_of_a_subcommand_is_2_and_names_what_is_wrong() {
         (&["preview", "a", "b"], "b"),
         (&["outbox"], "flush"),
         (&["outbox", "fluhs"], "fluhs"),
-        (&["outbox", "list", "--all"], "--all"),
+        (&["outbox", "list", "--al"], "--al"),
+        // What is removed is gone: it has to be named.
+        (&["outbox", "drop"], "ENTRY"),
+        (&["outbox", "retry"], "--all-failed"),
+        (&["outbox", "drop", "1a2b", "--all-failed"], "--all-failed"),
+        (&["outbox", "install-timer", "--print", "--uninstall"], "--uninstall"),
         (&["config-example", "x"], "x"),
     ];
     for (args, says) in cases {
@@ -187,6 +192,11 @@ fn help_fits_on_a_screen_and_a_half() {
         &["pipe", "--help"],
         &["preview", "--help"],
         &["outbox", "--help"],
+        &["outbox", "list", "--help"],
+        &["outbox", "show", "--help"],
+        &["outbox", "retry", "--help"],
+        &["outbox", "drop", "--help"],
+        &["outbox", "install-timer", "--help"],
         &["outbox", "flush", "--help"],
         &["runs", "--help"],
         &["runs", "list", "--help"],
@@ -291,10 +301,15 @@ fn every_flag_is_a_variable_and_a_key_as_the_help_says() {
 /// Catches a flag in the documents that isn't there (any more).
 #[test]
 fn the_documents_name_flags_that_exist() {
-    let pages: [&[&str]; 8] = [
+    let pages: [&[&str]; 13] = [
         &["--help"],
         &["pipe", "--help"],
         &["preview", "--help"],
+        &["outbox", "list", "--help"],
+        &["outbox", "show", "--help"],
+        &["outbox", "retry", "--help"],
+        &["outbox", "drop", "--help"],
+        &["outbox", "install-timer", "--help"],
         &["outbox", "flush", "--help"],
         &["runs", "list", "--help"],
         &["runs", "show", "--help"],
@@ -323,9 +338,17 @@ fn the_example_is_the_one_in_the_repository() {
 fn closed_and_full_outputs_end_in_words_not_in_a_panic() {
     let env = TestEnv::new();
     env.shell("$ND -- echo out 2>&-").run();
-    for command in
-        ["--help", "--version", "config-example", "outbox list", "preview", "runs list", "runs log"]
-    {
+    for command in [
+        "--help",
+        "--version",
+        "config-example",
+        "outbox list",
+        "outbox list --json",
+        "outbox install-timer --print",
+        "preview",
+        "runs list",
+        "runs log",
+    ] {
         for output in [">/dev/full", ">&-", "2>&-", "2>/dev/full", ">&- 2>&-", ">/dev/full 2>&1"] {
             let done = env.shell(&format!("$ND {command} {output}; echo $? >st")).stderr_is_free().run();
             assert!(!done.stderr.contains("panic"), "{command} {output}: {}", done.stderr);

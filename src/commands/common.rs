@@ -12,6 +12,7 @@ use crate::config::{
     Diagnostic, Language, Loaded, LogSettings, NotifySettings, OfRun, Overrides, Settings, Severity, Source,
     Wait, merge,
 };
+use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::run::facts::{Origin, RunId, RunStart};
 use crate::run::forward::Forwarder;
@@ -212,20 +213,48 @@ pub fn policy(notify: &NotifySettings, ui: &Ui) -> Policy {
     Policy { on: notify.on, min_duration: notify.min_duration, watched: ui.watched }
 }
 
-/// How long the end of our process may wait for the mail's first try.
-pub fn wait_bound(wait: Wait, ui: &Ui) -> Duration {
+/// How long the end of our process waits for the mail's first try.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    pub bound: Duration,
+    /// Who asked not to wait needn't be told that nobody waited.
+    pub asked: bool,
+}
+
+/// Asked when the command has ended: by then a server may have been found unreachable. Whoever is its
+/// machine's last process waits all the same.
+pub fn patience(root: Option<&Path>, settings: &Settings, ui: &Ui) -> Patience {
     let set = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
-    match wait {
-        Wait::For(duration) => duration,
-        Wait::Auto if ui.watched => WAIT_WATCHED,
-        Wait::Auto if std::process::id() == 1 || set("CI") || set("SLURM_JOB_ID") => WAIT_LAST,
-        Wait::Auto => WAIT_UNWATCHED,
+    let by_itself = |bound| Patience { bound, asked: false };
+    match settings.notify.wait {
+        Wait::For(bound) => Patience { bound, asked: true },
+        Wait::Auto if !ui.watched && (std::process::id() == 1 || set("CI") || set("SLURM_JOB_ID")) => {
+            by_itself(WAIT_LAST)
+        }
+        Wait::Auto if none_is_reachable(root, settings) => by_itself(Duration::ZERO),
+        Wait::Auto if ui.watched => by_itself(WAIT_WATCHED),
+        Wait::Auto => by_itself(WAIT_UNWATCHED),
+    }
+}
+
+/// Has a process found just now that no account can be reached?
+fn none_is_reachable(root: Option<&Path>, settings: &Settings) -> bool {
+    let Some(store) = root.and_then(|root| Store::existing(root.join("outbox"))) else { return false };
+    let now = clock::now();
+    !settings.accounts.is_empty() && settings.accounts.iter().all(|a| store.is_unreachable(a, now))
+}
+
+/// Tells of mails that were given up in the background.
+pub fn tell_untold(root: Option<&Path>, lang: Lang, ui: &Ui) {
+    if let Some(count) = root.and_then(|root| Store::take_untold(&root.join("outbox"))) {
+        ui.trouble(&words::given_up(count, lang));
     }
 }
 
 /// Hears the mailer out. Holds nothing of the caller's but stderr meanwhile, so that a reader of
 /// our stdout sees its end now.
-pub fn wait_for_mailer(ended: Ended, again: &Again<'_>, (bound, lang): (Duration, Lang), ui: &Ui) {
+pub fn wait_for_mailer(ended: Ended, again: &Again<'_>, (patience, lang): (Patience, Lang), ui: &Ui) {
+    let bound = patience.bound;
     // As long as the lock is ours, nobody else makes the notice, of which we alone can tell.
     let Ended { mailer: Some(link), mut signals, lock, .. } = ended else { return };
     fds::detach_standard(&[0, 1]);
@@ -242,7 +271,7 @@ pub fn wait_for_mailer(ended: Ended, again: &Again<'_>, (bound, lang): (Duration
     match waited {
         Waited::Done => {}
         // Who asked not to wait knows.
-        Waited::TimeOver if bound.is_zero() => {}
+        Waited::TimeOver if patience.asked && bound.is_zero() => {}
         Waited::TimeOver | Waited::Interrupted => ui.trouble(words::still_under_way(lang)),
         Waited::Died => ui.trouble(words::mailer_died(lang)),
     }

@@ -138,10 +138,14 @@ fn ambiguous(id: &str, found: &[&PathBuf]) -> Error {
     newest.fold(error, |error, folder| error.hint(name(folder)))
 }
 
-/// Does a user who types `id` mean the run of this name?
-fn is_meant(id: &str, name: &str) -> bool {
-    let random = name.split_once('-').map_or("", |(_, random)| random);
-    !id.is_empty() && (name.starts_with(id) || random.starts_with(id))
+/// Does a user who types `id` mean what has this name: a run, or its notice?
+pub(super) fn is_meant(id: &str, name: &str) -> bool {
+    !id.is_empty() && (name.starts_with(id) || random_part(name).starts_with(id))
+}
+
+/// What stands behind the time in an id.
+pub(super) fn random_part(name: &str) -> &str {
+    name.split_once('-').map_or("", |(_, random)| random)
 }
 
 /// Folders come from a listing, so they have a name.

@@ -1,5 +1,6 @@
 //! One file per command: the only wiring of the stages.
 
+pub mod background;
 pub mod claims;
 pub mod common;
 pub mod event_words;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::background::Background;
 use super::common::{self, Context};
 use super::keep::{Draft, Picture, keep, picture};
 use super::prune::{Keep, prune};
@@ -65,11 +66,19 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     }
     teller.say(&Word::Done);
     missing::make_and_send(context, &facts.start.id);
+    let waits = made.as_ref().filter(|(_, held)| held.is_none()).map(|(store, _)| store);
+    if let Some(store) = waits {
+        Background::new(context, store).send_what_is_due();
+    }
     if let (Some(root), Some(_)) = (&context.root, &made)
         && let Ok(store) = Store::open(root.join("outbox"))
     {
         let keep = Keep::of(&loaded.settings.log, &facts.start.id);
         prune(root, &store, &keep, clock::now());
+    }
+    if let Some(store) = waits {
+        let patience = loaded.settings.notify.keep_trying;
+        Background::new(context, store).keep_trying(&entry_id(facts), &loaded.settings, patience);
     }
 }
 
@@ -262,7 +271,9 @@ pub(super) fn send_first(
         urgency: Urgency::Due,
         bound: None,
     };
-    if let Err(error) = super::outbox::drain_telling(store, &plan, lang, &mut |word| teller.say(&word)) {
-        teller.say(&Word::Trouble(with_hints(&error)));
+    match super::outbox::drain_telling(store, &plan, lang, &mut |word| teller.say(&word)) {
+        Ok(tally) if tally.failed > 0 && !teller.is_heard() => store.note_untold(),
+        Ok(_) => {}
+        Err(error) => teller.say(&Word::Trouble(with_hints(&error))),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::common::{self, Context};
-use super::{missing, notice, run};
+use super::{background, notice, run};
 use crate::cli::PipeArgs;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
@@ -31,8 +31,8 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     let start = common::start_of(Origin::Pipe, &args.mail, &context.of_run);
     let folder = context.make_run_folder(&start.id, ui);
     let policy = common::policy(&loaded.settings.notify, ui);
-    let wait = common::wait_bound(loaded.settings.notify.wait, ui);
     let lang = context.lang(&loaded.settings);
+    common::tell_untold(context.root.as_deref(), lang, ui);
     let status = || match (args.status, &args.status_file) {
         (Some(code), _) => End::Reported { code },
         (None, Some(file)) => status_from(file).unwrap_or_else(|error| {
@@ -46,11 +46,12 @@ pub fn run(args: &PipeArgs, ui: &Ui) -> Result<Exit> {
     let overrides = &context.overrides;
     let limits = common::log_limits(&loaded.settings.log);
     let own = start.id.clone();
-    let for_others = || missing::make_and_send(&context, &own);
+    let for_others = || background::look_after_others(&context, &own);
     let request =
         Request { start, folder, limits, policy, overrides, for_others: &for_others, status: &status };
     let Passed { ended, told_by } = piped::run(&request, &mut job)?;
-    let exit = run::finish(ended, &again, (wait, lang), ui);
+    let patience = common::patience(context.root.as_deref(), &loaded.settings, ui);
+    let exit = run::finish(ended, &again, (patience, lang), ui);
     // Whatever the writer's status was: who told us to end sees us end by it.
     Ok(told_by.map_or(exit, Exit::Signal))
 }

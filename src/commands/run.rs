@@ -2,8 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 
-use super::common::{self, Context};
-use super::{missing, notice, words};
+use super::common::{self, Context, Patience};
+use super::{background, notice, words};
 use crate::cli::{Pty, RunArgs};
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
@@ -40,15 +40,15 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     let folder = context.make_run_folder(&start.id, ui);
     let image = image(command, &Context::code_variables(), Some(&start.id.0))?;
     let policy = common::policy(&loaded.settings.notify, ui);
-    let wait = common::wait_bound(loaded.settings.notify.wait, ui);
     let lang = context.lang(&loaded.settings);
+    common::tell_untold(context.root.as_deref(), lang, ui);
     let mut job = |facts: &_, teller: &mut _| notice::make_and_send(&context, facts, teller);
     let overrides = context.overrides.clone();
     let again = notice::Again { context: &context, folder: folder.clone() };
     let limits = common::log_limits(&loaded.settings.log);
     let pty = pty(args.pty.or(context.of_run.pty).unwrap_or_default(), lang, ui);
     let own = start.id.clone();
-    let for_others = || missing::make_and_send(&context, &own);
+    let for_others = || background::look_after_others(&context, &own);
     let request =
         Request { start, image: &image, pty, folder, limits, policy, overrides, for_others: &for_others };
     let ended = match front::run(request, &mut job) {
@@ -66,7 +66,8 @@ pub fn run(args: &RunArgs, command: &[OsString], ui: &Ui) -> Result<Exit> {
     }
     // Nobody knows how it ended: that mustn't look like a success.
     let lost = ended.end == End::Unknown;
-    let exit = finish(ended, &again, (wait, lang), ui);
+    let patience = common::patience(context.root.as_deref(), &loaded.settings, ui);
+    let exit = finish(ended, &again, (patience, lang), ui);
     Ok(if lost { Exit::Code(exit::OWN_FAILURE) } else { exit })
 }
 
@@ -81,14 +82,9 @@ fn pty(asked: Pty, lang: Lang, ui: &Ui) -> PtyMode {
 }
 
 /// Waits for the mail within the bound, and maps the end. A mailer that was killed is replaced once.
-pub fn finish(
-    ended: Ended,
-    again: &notice::Again<'_>,
-    (wait, lang): (std::time::Duration, Lang),
-    ui: &Ui,
-) -> Exit {
+pub fn finish(ended: Ended, again: &notice::Again<'_>, (patience, lang): (Patience, Lang), ui: &Ui) -> Exit {
     let exit = exit::for_end(ended.end);
-    common::wait_for_mailer(ended, again, (wait, lang), ui);
+    common::wait_for_mailer(ended, again, (patience, lang), ui);
     exit
 }
 

@@ -33,7 +33,8 @@ pub fn run(action: &RunsAction, ui: &Ui) -> Result<Exit> {
     }
 }
 
-fn told(text: &str) -> Exit {
+/// A result, on stdout.
+pub(super) fn told(text: &str) -> Exit {
     Exit::Code(if ui::result(text).is_ok() { exit::DONE } else { exit::NOT_DONE })
 }
 

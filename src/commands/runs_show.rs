@@ -222,7 +222,8 @@ fn json_state(view: &View) -> &'static str {
     }
 }
 
-fn pretty(value: &impl Serialize) -> String {
+/// One JSON document.
+pub(super) fn pretty(value: &impl Serialize) -> String {
     let mut json = serde_json::to_string_pretty(value).expect("every key is a string, every path text");
     json.push('\n');
     json

@@ -25,12 +25,24 @@ pub(super) fn say(text: &Text, lang: Lang) -> &str {
 
 /// Why a try failed, in one line; None: it didn't.
 pub fn of_attempt(attempt: &AttemptRecord, lang: Lang) -> Option<String> {
-    let failure = match &attempt.outcome {
-        Outcome::Failed(failure) | Outcome::Unknown(failure) => failure,
-        Outcome::Accepted { .. } => return None,
-    };
+    let diagnosis = diagnosis_of(attempt, lang)?;
+    Some(format!("{}{}", say(&diagnosis.cause, lang), said(&diagnosis, lang)))
+}
+
+/// What a try that failed means; None: it didn't fail.
+pub fn diagnosis_of(attempt: &AttemptRecord, lang: Lang) -> Option<Diagnosis> {
+    match &attempt.outcome {
+        Outcome::Failed(failure) | Outcome::Unknown(failure) => {
+            Some(diagnose(failure, &scene(attempt, lang)))
+        }
+        Outcome::Accepted { .. } => None,
+    }
+}
+
+/// Whom a try was with.
+pub fn scene(attempt: &AttemptRecord, lang: Lang) -> Scene<'_> {
     let account = attempt.account.as_str();
-    let scene = match &attempt.server {
+    match &attempt.server {
         Some(Contact { host, port, address, login }) => Scene { account, address, login, host, port: *port },
         None => Scene {
             account,
@@ -39,9 +51,7 @@ pub fn of_attempt(attempt: &AttemptRecord, lang: Lang) -> Option<String> {
             host: either(lang, "the server", "服务器"),
             port: 0,
         },
-    };
-    let diagnosis = diagnose(failure, &scene);
-    Some(format!("{}{}", say(&diagnosis.cause, lang), said(&diagnosis, lang)))
+    }
 }
 
 /// The server's own words in parentheses, unless the cause has them already.
@@ -101,6 +111,19 @@ pub fn under_another_file(file: &Path, lang: Lang) -> (String, &'static str) {
         Lang::Zh => (
             format!("指用 --config {file} 运行的通知"),
             "`notify-done outbox flush --config 文件` 可用另一个配置发送全部邮件",
+        ),
+    }
+}
+
+/// Notices that nobody was told of.
+pub fn given_up(count: usize, lang: Lang) -> String {
+    match lang {
+        Lang::En => format!(
+            "{count} of your notices could not be delivered and were given up: `notify-done outbox list` says why, \
+             `notify-done outbox retry` tries them anew"
+        ),
+        Lang::Zh => format!(
+            "有 {count} 封通知未能送达，已放弃：`notify-done outbox list` 可查看原因，`notify-done outbox retry` 可重新发送"
         ),
     }
 }

@@ -31,6 +31,8 @@ pub enum Pick {
     /// All of these, the oldest first.
     All(Whose),
     Only(EntryId),
+    /// These, in this order.
+    These(Vec<EntryId>),
 }
 
 /// What to send and as whom.
@@ -86,6 +88,7 @@ pub fn drain(store: &Store, plan: &Plan<'_>, hands: &mut Hands<'_>) -> Result<Ta
     store.recover()?;
     let ids = match &plan.pick {
         Pick::All(whose) => waiting(store, plan, whose)?,
+        Pick::These(ids) => ids.clone(),
         Pick::Only(id) if store.find(id)?.is_some() => vec![id.clone()],
         Pick::Only(id) => {
             return Err(Error::new(Kind::NotFound, format!("there is no mail {id} in the outbox"))

@@ -10,6 +10,8 @@ use crate::sys::fs::{Durability, open_ours, replace};
 const ENTRY: &str = "entry.json";
 /// No entry of ours is larger, bytes.
 const LARGEST: u64 = 4 << 20;
+/// Most are smaller, bytes: then one read takes it all.
+const USUAL: usize = 8 << 10;
 
 /// True: done. False: another process was quicker.
 pub(super) fn gone_is_fine(done: io::Result<()>) -> io::Result<bool> {
@@ -23,11 +25,8 @@ pub(super) fn gone_is_fine(done: io::Result<()>) -> io::Result<bool> {
 pub(super) fn read_entry(folder: &Path, id: &EntryId) -> Result<Entry> {
     let path = folder.join(ENTRY);
     let read = || {
-        let file = open_ours(&path)?;
-        // With room for all of it and one more: else it is read in small pieces, and there may be thousands.
-        let size = usize::try_from(file.metadata()?.len().min(LARGEST)).unwrap_or(0);
-        let mut bytes = Vec::with_capacity(size + 1);
-        file.take(LARGEST).read_to_end(&mut bytes)?;
+        let mut bytes = Vec::with_capacity(USUAL);
+        open_ours(&path)?.take(LARGEST).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     let bytes = read().map_err(|error: io::Error| {

@@ -12,6 +12,8 @@ pub mod event;
 mod files;
 pub mod health;
 pub mod held;
+pub mod look;
+pub mod revive;
 mod round;
 pub mod schedule;
 pub mod store;
@@ -21,4 +23,4 @@ mod drain_tests;
 #[cfg(test)]
 mod round_tests;
 #[cfg(test)]
-mod store_tests;
+pub(crate) mod store_tests;

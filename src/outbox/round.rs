@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::accounts::tag;
 use super::choice::{accepted, accounts_for, choose_recipients, contact, refusals, scene, worst};
-use super::drain::{Drain, Letterhead, Resting};
+use super::drain::{Drain, Letterhead, Pick, Resting};
 use super::entry::{AttemptRecord, Contact, Entry, Folder, GaveUp, Recipients, Standing, State};
 use super::event::{Event, Next};
 use super::health::{Health, Permit};
@@ -215,12 +215,16 @@ impl Drain<'_, '_> {
     }
 
     /// Its code can't be had: nor can it for the next mail, and asking may take a while, or somebody's
-    /// passphrase.
+    /// passphrase. That is a failure of the mail that is asked for. For what else lies there it isn't:
+    /// the code may be in the environment of another process, that has left it to us.
     fn no_secret(&mut self, account: &Account, error: &Error) -> Unready {
         let failure = Failure { stage: Stage::Prepare, class: Class::Settings, cause: Cause::local(error) };
-        let until = next_try(failure.class, 1, (self.hands.now)());
-        self.resting.push(Resting { account: account.name.clone(), until, failure: failure.clone() });
-        Unready::Failed(failure)
+        let resting = Resting { account: account.name.clone(), until: None, failure: failure.clone() };
+        self.resting.push(resting);
+        match self.plan.pick {
+            Pick::Only(_) => Unready::Failed(failure),
+            Pick::All(_) => Unready::Rests(Wait { failure, until: None }),
+        }
     }
 
     /// Tries one account, and notes what that shows of it.

@@ -32,8 +32,10 @@ use crate::sys::fs::{create_private, private_dir, sync_dir};
 
 const BODY: &str = "body.mime";
 const PLAIN: &str = "plain.mime";
+/// There when mails were given up and nobody was told.
+const UNTOLD: &str = "untold";
 
-fn file_of(form: Form) -> &'static str {
+pub(super) fn file_of(form: Form) -> &'static str {
     match form {
         Form::Full => BODY,
         Form::Plain => PLAIN,
@@ -100,6 +102,25 @@ impl Store {
         root.is_dir().then_some(Self { root })
     }
 
+    /// A file of the outbox's own, beside its folders.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Mails were given up, and nobody was told.
+    pub fn note_untold(&self) {
+        // A full disk costs the message at the next start; `outbox list` still has them.
+        best_effort(create_private(&self.beside(UNTOLD)));
+    }
+
+    /// How many lie in failed/, if some came there since this was asked last. Costs one look where
+    /// there are none.
+    pub fn take_untold(root: &Path) -> Option<usize> {
+        fs::remove_file(root.join(UNTOLD)).ok()?;
+        let failed = fs::read_dir(root.join(Folder::Failed.name())).map_or(0, Iterator::count);
+        (failed > 0).then_some(failed)
+    }
+
     pub(super) fn accounts(&self) -> PathBuf {
         self.root.join("accounts")
     }
@@ -112,12 +133,17 @@ impl Store {
         self.folder(folder).join(id.as_str())
     }
 
+    /// A place of this process in tmp/: what lies there when it has ended is removed.
+    pub(super) fn aside(&self, id: &EntryId) -> PathBuf {
+        self.root.join("tmp").join(format!("{id}@{}", Owner::this().name()))
+    }
+
     /// Begins an entry: the caller writes its body, then commits.
     ///
     /// # Errors
     /// `Storage`.
     pub fn begin(&self, id: &EntryId) -> Result<Pending> {
-        let folder = self.root.join("tmp").join(format!("{id}@{}", Owner::this().name()));
+        let folder = self.aside(id);
         let path = folder.join(BODY);
         let body = private_dir(&folder)
             .and_then(|()| create_private(&path))
@@ -240,11 +266,8 @@ impl Store {
     pub(super) fn peek(&self, id: &EntryId) -> Option<Entry> {
         let waits = |folder| self.load(folder, id).ok();
         let sent_now = || {
-            let sending = self.root.join("sending");
-            let names = self.names(&sending).ok()?;
-            let name =
-                names.iter().find(|name| split_claim(name).is_some_and(|(claimed, _)| claimed == *id))?;
-            read_entry(&sending.join(name), id).ok()
+            let (_, folder) = self.claimed().ok()?.into_iter().find(|(claimed, _)| claimed == id)?;
+            read_entry(&folder, id).ok()
         };
         // As in `find`: in the order in which entries move.
         waits(Folder::Held).or_else(|| waits(Folder::New)).or_else(sent_now).or_else(|| waits(Folder::New))
@@ -267,11 +290,16 @@ impl Store {
     /// # Errors
     /// `Storage` when the folder can't be read.
     pub fn sending(&self) -> Result<Vec<EntryId>> {
-        let names = self.names(&self.root.join("sending"))?;
-        let mut ids: Vec<EntryId> =
-            names.iter().filter_map(|name| split_claim(name).map(|(id, _)| id)).collect();
+        let mut ids: Vec<EntryId> = self.claimed()?.into_iter().map(|(id, _)| id).collect();
         ids.sort();
         Ok(ids)
+    }
+
+    /// The same with the folders that they lie in meanwhile, in no order.
+    pub(super) fn claimed(&self) -> Result<Vec<(EntryId, PathBuf)>> {
+        let sending = self.root.join("sending");
+        let names = self.names(&sending)?.into_iter();
+        Ok(names.filter_map(|name| split_claim(&name).map(|(id, _)| (id, sending.join(&name)))).collect())
     }
 
     /// Takes an entry out of new/ for this process. None: another was quicker, or it isn't there.

@@ -15,15 +15,15 @@ use super::store::*;
 use crate::config::Mailbox;
 use crate::error::Kind;
 
-pub(super) fn id(text: &str) -> EntryId {
+pub(crate) fn id(text: &str) -> EntryId {
     EntryId::parse(text).unwrap()
 }
 
-pub(super) fn open(root: &Path) -> Store {
+pub(crate) fn open(root: &Path) -> Store {
     Store::open(root.join("outbox")).unwrap()
 }
 
-pub(super) fn put(store: &Store, name: &str, folder: Folder) {
+pub(crate) fn put(store: &Store, name: &str, folder: Folder) {
     let mut entry = sample(name);
     entry.held = (folder == Folder::Held).then_some(HeldReason::NoAccount);
     let mut pending = store.begin(&entry.id).unwrap();
@@ -39,7 +39,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// An owner of this boot and namespace that isn't alive: a pid with another start time.
-pub(super) fn dead_owner() -> String {
+pub(crate) fn dead_owner() -> String {
     let name = Owner::this().name();
     let mut parts: Vec<&str> = name.split('.').collect();
     parts[4] = "1";

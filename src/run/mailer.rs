@@ -49,6 +49,11 @@ impl Teller {
         Self(None)
     }
 
+    /// Did somebody listen when the last word was said?
+    pub fn is_heard(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Says a word; that the front has gone is no error.
     pub fn say(&mut self, word: &Word) {
         let Some(pipe) = &mut self.0 else { return };

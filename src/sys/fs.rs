@@ -90,7 +90,7 @@ pub fn barred(path: &Path) -> Option<&Path> {
 
 /// Opens a regular file for reading, and nothing that could hang or never end (a FIFO, a device).
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    regular(path, 0).map(|(file, _)| file)
+    open_file(path, 0).map(|(file, _)| file)
 }
 
 /// The same for a file of ours: no link, nobody else's, and nobody else may write it.
@@ -98,9 +98,9 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Those of [`open_regular`]; with the fix in words when it isn't ours alone.
 pub fn open_ours(path: &Path) -> io::Result<File> {
-    let (file, opened) = regular(path, libc::O_NOFOLLOW).map_err(|error| match error.raw_os_error() {
-        // How open(2) refuses a link that it was told not to follow. Not `PermissionDenied`: who sees
-        // that says "make the folder writable".
+    // Not `PermissionDenied`: who sees that says "make the folder writable".
+    let (file, opened) = open_file(path, libc::O_NOFOLLOW).map_err(|error| match error.raw_os_error() {
+        // What open(2) says of a link with O_NOFOLLOW.
         Some(libc::ELOOP) => io::Error::other("it is a link, not a file: put the file itself there"),
         _ => error,
     })?;
@@ -120,12 +120,12 @@ pub fn open_ours(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn regular(path: &Path, more: i32) -> io::Result<(File, Metadata)> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | more;
+fn open_file(path: &Path, more_flags: i32) -> io::Result<(File, Metadata)> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | more_flags;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    let meta = file.metadata()?;
-    if meta.is_file() {
-        Ok((file, meta))
+    let opened = file.metadata()?;
+    if opened.is_file() {
+        Ok((file, opened))
     } else {
         Err(io::Error::new(io::ErrorKind::InvalidInput, "it isn't a regular file"))
     }

@@ -49,6 +49,17 @@ fn is_ours(root: &Path) -> bool {
     check_ours(root).is_ok() && (check_ours(&runs).is_ok() || runs.symlink_metadata().is_err())
 }
 
+/// Where the user's own unit files lie: systemd.unit(5), "Unit File Load Path". None: no HOME.
+pub fn user_units() -> Option<PathBuf> {
+    Some(directories::BaseDirs::new()?.config_dir().join("systemd/user"))
+}
+
+/// Where the user's systemd listens, if the environment doesn't say so itself: pam_systemd(8).
+pub fn user_runtime_dir() -> Option<PathBuf> {
+    let usual = Path::new("/run/user").join(nix::unistd::geteuid().to_string());
+    (std::env::var_os("XDG_RUNTIME_DIR").is_none() && usual.is_dir()).then_some(usual)
+}
+
 /// The first state root that can be made and written, and why the ones before it can't.
 #[derive(Debug)]
 pub struct StateRoot {

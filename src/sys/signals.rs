@@ -140,6 +140,20 @@ pub fn work_undisturbed() {
     set_mask(SigmaskHow::SIG_SETMASK, &SigSet::empty());
 }
 
+/// For a process of ours that has long waits between pieces of work: from now on TERM is put off, until
+/// a wait ([`heed_term`]) lets it end us, so that a machine that shuts down needn't wait for us.
+pub fn put_term_off() {
+    set_mask(SigmaskHow::SIG_BLOCK, &raw_set([libc::SIGTERM].into_iter()));
+    set_disposition(Signal::SIGTERM, SigHandler::SigDfl);
+}
+
+/// See [`put_term_off`].
+pub fn heed_term(wait: impl FnOnce()) {
+    set_mask(SigmaskHow::SIG_UNBLOCK, &raw_set([libc::SIGTERM].into_iter()));
+    wait();
+    set_mask(SigmaskHow::SIG_BLOCK, &raw_set([libc::SIGTERM].into_iter()));
+}
+
 /// For a forked process of ours that is there until a hangup.
 pub fn end_by_hangup() {
     set_disposition(Signal::SIGHUP, SigHandler::SigDfl);

@@ -83,6 +83,8 @@ class Sandbox:
             "LANG": "C.UTF-8",
             "TZ": "UTC",
             "XDG_RUNTIME_DIR": str(self.runtime),
+            # What goes on in the background would outlive the test.
+            "NOTIFY_DONE_KEEP_TRYING": "0s",
         }
 
     @property

@@ -209,33 +209,54 @@ class SecretHuntTest(harness.RealTest):
         session.hunt.search_folder(session.sandbox.dir, but=session.own)
         self.report("no core")
 
-    def test_memory_after_use(self):
-        """Catches: a code that stays in memory when its mail has gone: the same process sends by another
-        account, whose server hangs, and is looked into."""
+    def test_memory_while_it_waits_to_try_again(self):
+        """Catches: a code in the memory of a process that stays behind for an hour and needs none."""
+        session = self.session
+        for name, source in (("first", "file"), ("second", "command")):
+            sink = session.sink_with()
+            session.account(name, source, sink, "plain" if source == "file" else "login")
+            # After the login, so that the code was used.
+            sink.refuse = {"later@example.com": "450 4.2.1 come back later"}
+        for name in ("first", "second"):
+            session.do("--account", name, "--to", "later@example.com", "--wait", "30s", "--", "sh", "-c", "exit 3")
+            staying = set(kills.of_the_same_state(session.state))
+            self.assertEqual(len(staying), 1, "the mailer stays")
+            for pid in staying:
+                session.hunt.search_process(pid)
+                places = session.hunt.memory_of(pid)
+                session.hunt.found += [f"{code} in the memory of {pid}: {where}" for code, where in places.items()]
+            session.end_all()
+        self.report("memory of a mailer that waits")
+
+    def test_memory_of_a_sender(self):
+        """While a process sends it has the code of each account that it used, once. Catches: what was made
+        of it for the dialogue, or read with it, and lies about."""
         session = self.session
         good = session.sink_with()
         for name, auth in (("first", "plain"), ("second", "login")):
             session.account(name, "file", good, auth)
         session.account("third", "command", good, "plain")
-        session.account("fourth", "file", session.sink_with(auth=echo), "plain")
         sink = self.hang(session, "hung")
-        down = session.sandbox.config.read_text()
+        usual = session.sandbox.config.read_text()
         # All wait, the one whose server hangs last.
-        session.sandbox.config.write_text("\n".join("port = 1" if line.startswith("port") else line for line in down.splitlines()))
-        for name in ("first", "second", "third", "fourth", "hung"):
+        down = ("port = 1" if line.startswith("port") else line for line in usual.splitlines())
+        session.sandbox.config.write_text("\n".join(down))
+        for name in ("first", "second", "third", "hung"):
             session.do("--account", name, "--wait", "20s", "--", "sh", "-c", "exit 3")
             session.end_all()
-        session.sandbox.config.write_text(down)
+        session.sandbox.config.write_text(usual)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         argv = [harness.binary(), "outbox", "flush", "--all"]
-        with subprocess.Popen(argv, env=session.sandbox.env, cwd=session.sandbox.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as flush:
+        with subprocess.Popen(argv, env=session.sandbox.env, cwd=session.sandbox.home, **quiet) as flush:
             sink.wait_for_hang()
             found = session.hunt.memory_of(flush.pid)
             session.hunt.processes += 1
             kills.kill(flush.pid)
-        # What the fourth refused may have gone by another.
-        self.assertGreaterEqual(len(good.taken), 3)
+        self.assertEqual(len(good.taken), 3)
         # It is being used: else this test looks in the wrong place.
         self.assertIn("hung's", found)
-        left = {name: places for name, places in found.items() if name != "hung's"}
-        session.hunt.found += [f"{name} in memory: {places}" for name, places in left.items()]
-        self.report("memory after use")
+        print(f"in the memory of a sender: {found}", flush=True)
+        once = [["1 × 16 letters in [heap]"], []]
+        used = {name: places for name, places in found.items() if name != "hung's"}
+        session.hunt.found += [f"{name} in memory: {places}" for name, places in used.items() if places not in once]
+        self.report("memory of a sender")

@@ -45,6 +45,8 @@ impl TestEnv {
             .var("USER", "ann")
             .var("NOTIFY_DONE_TEST_HOST", "gpu07")
             .var("XDG_RUNTIME_DIR", runtime)
+            // What goes on in the background would outlive the test.
+            .var("NOTIFY_DONE_KEEP_TRYING", "0s")
     }
 
     /// Sets a variable for every run.

@@ -12,7 +12,10 @@ mod later;
 mod logs;
 mod mail;
 mod outbox;
+mod outbox_hand;
+mod outbox_watch;
 mod pipe;
+mod timer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
