@@ -118,6 +118,10 @@ class ManyEntriesTest(unittest.TestCase):
         rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+)(?: +\d+)? +(\w+)$", trace.read_text(), re.M)
         return Counter({name: int(number) for number, name in rows if name != "total"})
 
+    def fewest(self, *arguments):
+        """How often processes look for one another isn't always the same."""
+        return min((self.calls(*arguments) for _ in range(7)), key=Counter.total)
+
     def quickest(self, *arguments):
         """Milliseconds of wall time, and of CPU: the best of some."""
         best = (float("inf"), float("inf"))
@@ -135,22 +139,23 @@ class ManyEntriesTest(unittest.TestCase):
         self.yard.sandbox.run(*run)
         entry = self.yard.entry_of_a_run("--log", "none", job="exit 3")
         shutil.rmtree(self.yard.state / "runs")
-        none, none_ms = self.calls(*run), self.quickest(*run)
+        none, none_ms = self.fewest(*run), self.quickest(*run)
         self.yard.copies(entry, VERY_MANY - 1)
-        full, full_ms = self.calls(*run), self.quickest(*run)
-        more = {name: full[name] - none[name] for name in full | none if abs(full[name] - none[name]) > 2}
-        listed = self.yard.sandbox.run("outbox", "list")
+        full, full_ms = self.fewest(*run), self.quickest(*run)
+        more = {name: full[name] - none[name] for name in full if full[name] > none[name]}
+        whole = ["outbox", "list", *(["--all"] if "--all" in self.yard.sandbox.run("outbox", "list", "--help").stdout.decode() else [])]
+        listed = self.yard.sandbox.run(*whole)
         lines = sum(" new " in line for line in listed.stdout.decode().splitlines())
         self.assertEqual((listed.status, lines), (0, VERY_MANY), listed.err)
-        listing, list_ms = self.calls("outbox", "list"), self.quickest("outbox", "list")
+        listing, list_ms, short_ms = self.calls(*whole), self.quickest(*whole), self.quickest("outbox", "list")
         print(
             f"a run beside one entry: {none.total()} calls, {none_ms[0]:.1f} ms; beside {VERY_MANY}: {full.total()}, "
-            f"{full_ms[0]:.1f} ms; `outbox list` of them: {list_ms[0]:.0f} ms, {list_ms[1]:.0f} of CPU, {listing.total()} calls: "
+            f"{full_ms[0]:.1f} ms; `outbox list`: {short_ms[0]:.0f} ms, {short_ms[1]:.0f} of CPU; `{' '.join(whole)}`: "
+            f"{list_ms[0]:.0f} ms, {list_ms[1]:.0f} of CPU, {listing.total()} calls: "
             + ", ".join(f"{number} {name}" for name, number in listing.most_common(6)),
             flush=True,
         )
-        # How often processes wait for one another isn't always the same.
-        self.assertLess(abs(full.total() - none.total()), 60, more)
+        self.assertLess(full.total() - none.total(), 30, more)
         self.assertLess(listing.total(), CALLS_PER_ENTRY * VERY_MANY)
         if LIST_MS:
-            self.assertLess(list_ms[0], float(LIST_MS), "ms for `outbox list`")
+            self.assertLess(short_ms[0], float(LIST_MS), "ms for `outbox list`")
