@@ -45,7 +45,7 @@ fn of_login(subject: u16, detail: u16) -> Option<&'static Meaning> {
         (5, 4) | (7, 4) => &m::LOGIN_KIND,
         (7, 8 | 9 | 12) => &m::WRONG_CODE,
         (7, 10 | 11) => &m::NEEDS_TLS,
-        (7, 13) => &m::STOPPED,
+        (7, 13) => &m::DISABLED,
         _ => return None,
     })
 }
@@ -138,7 +138,7 @@ mod tests {
             (Auth, "535 5.7.8 x", &m::WRONG_CODE),
             (Auth, "534 5.7.9 x", &m::WRONG_CODE),
             (Auth, "538 5.7.11 x", &m::NEEDS_TLS),
-            (Auth, "525 5.7.13 x", &m::STOPPED),
+            (Auth, "525 5.7.13 x", &m::DISABLED),
             (Auth, "504 5.5.4 x", &m::LOGIN_KIND),
             (MailFrom, "530 5.7.8 x", &m::LOGIN_FIRST),
         ];

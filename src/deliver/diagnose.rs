@@ -93,7 +93,14 @@ impl Scene<'_> {
 /// The class of a cause at a stage.
 pub fn classify(stage: Stage, cause: &Cause) -> Class {
     match cause {
-        Cause::Reply(reply) => lookup(stage, reply).map_or_else(|| by_code(stage, reply), |m| m.class),
+        Cause::Reply(reply) => match lookup(stage, reply) {
+            // Whoever is to blame: a login that fails each minute gets an account locked.
+            Some(m) if stage == Stage::Auth && reply.code != 421 && m.class == Class::Transient => {
+                Class::Throttled
+            }
+            Some(m) => m.class,
+            None => by_code(stage, reply),
+        },
         // After the final "." only an explicit reply is an answer.
         _ if stage == Stage::AfterDot => Class::Unknown,
         Cause::Interrupted => Class::Unknown,
@@ -119,7 +126,7 @@ pub fn classify(stage: Stage, cause: &Cause) -> Class {
 fn by_code(stage: Stage, reply: &Reply) -> Class {
     match reply.code {
         421 => Class::Transient,
-        // Whatever the code: hammering a login that was refused gets an account locked.
+        // Whatever the code: it is no accident that passes.
         _ if stage == Stage::Auth => Class::Credentials,
         // "Exceeded storage allocation": the mailbox's of the recipient, else the size of a mail
         // (RFC 1870 section 6.1).

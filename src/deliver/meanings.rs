@@ -1,6 +1,8 @@
 //! What a refusal means and what to do about it: one fix for each state of knowledge, in both
 //! languages. `replies.rs` and `codes.rs` lead here. Pure.
 //!
+//! When it is tried again, if it is, is said elsewhere: the words hold for a mail that was given up, too.
+//!
 //! Longer than other files, since it is a table of sentences.
 //!
 //! Placeholders: `{account}`, `{address}` (of the account), `{login}`, `{host}`, `{port}`, and `{how}`:
@@ -30,8 +32,8 @@ const MAKE_CODE: Words = [
     "重新生成授权码（{how}），用它替换 notify.toml 里的 accounts.{account}.auth_code",
 ];
 const WAIT_HOUR: Words = [
-    "it is tried again in an hour or later; to send less, mail only long runs or failed ones (notify.min_duration, notify.on = \"failure\"), or add a second account to notify.toml",
-    "一小时后或更晚会自动重试；想少发一些，可只通知运行较久或失败的命令（notify.min_duration、notify.on = \"failure\"），或在 notify.toml 里再加一个账号",
+    "wait an hour or more; to send less, mail only long runs or failed ones (notify.min_duration, notify.on = \"failure\"), or add a second account to notify.toml",
+    "请等一小时或更久；想少发一些，可只通知运行较久或失败的命令（notify.min_duration、notify.on = \"failure\"），或在 notify.toml 里再加一个账号",
 ];
 const LOOK_ON_WEB: Words = [
     "log in to {address} on the web and do what it asks there, or send by another account (a second [accounts.NAME] in notify.toml)",
@@ -62,8 +64,8 @@ pub(super) const SMALLER: Words = [
     "少附一些：调小 log.max_attachment，或设 log.attach = \"tail\"",
 ];
 const NOTHING: Words = [
-    "you needn't do anything: it is tried again in some minutes, and then less and less often",
-    "无需处理：几分钟后会自动重试，之后间隔逐渐变长",
+    "you needn't do anything: this passes by itself, most often within minutes or hours",
+    "无需处理：通常几分钟到几小时内会自行恢复",
 ];
 
 // The login.
@@ -133,8 +135,14 @@ pub(super) static LOGIN_ON_WEB: Meaning = meaning(
         "在网页登录 {address} 并确认是本人操作，然后运行 `notify-done outbox flush`",
     ],
 );
+pub(super) static DISABLED: Meaning = meaning(
+    Class::Credentials,
+    ["the account {address} is disabled, says {host}", "{host} 表示账号 {address} 已被停用"],
+    LOOK_ON_WEB,
+);
+/// Not `Settings`: what is refused is the login, and each one counts.
 pub(super) static NO_PASSWORDS: Meaning = meaning(
-    Class::Settings,
+    Class::Credentials,
     [
         "{host} no longer lets programs log in with a password or code: it wants OAuth 2, which notify-done doesn't have",
         "{host} 不再允许程序用密码或授权码登录：它要求 OAuth 2，而 notify-done 不支持",
@@ -151,8 +159,8 @@ pub(super) static LOGINS_STOPPED: Meaning = meaning(
         "登录失败次数过多，{host} 暂时禁止登录",
     ],
     [
-        "check accounts.{account}.auth_code (how to make a new one: {how}); it is tried again in an hour or later",
-        "检查 accounts.{account}.auth_code（重新生成的方法：{how}）；一小时后或更晚会自动重试",
+        "check accounts.{account}.auth_code (how to make a new one: {how}), and wait an hour or more",
+        "检查 accounts.{account}.auth_code（重新生成的方法：{how}），并等一小时或更久",
     ],
 );
 pub(super) static TOO_MANY_LOGINS: Meaning = meaning(
@@ -164,8 +172,8 @@ pub(super) static LOGIN_DOWN: Meaning = meaning(
     Class::Throttled,
     ["{host} can't check logins at present", "{host} 目前无法验证登录"],
     [
-        "you needn't do anything: it is tried again in an hour or later; if it goes on, check accounts.{account}.auth_code",
-        "无需处理：一小时后或更晚会自动重试；如果一直如此，检查 accounts.{account}.auth_code",
+        "you needn't do anything: this passes by itself; if it goes on for hours, check accounts.{account}.auth_code",
+        "无需处理：通常会自行恢复；如果持续数小时，检查 accounts.{account}.auth_code",
     ],
 );
 pub(super) static LOGIN_FIRST: Meaning = meaning(
@@ -292,8 +300,8 @@ pub(super) static SPAM_SOON: Meaning = meaning(
         "{host} 怀疑这是垃圾邮件，要求几分钟后再发一次",
     ],
     [
-        "it is tried again in some minutes; if this comes often, have the recipient put {address} into the address book or white list",
-        "几分钟后会自动重试；如果经常这样，请收件人把 {address} 加入通讯录或白名单",
+        "the same mail may pass in some minutes; if this comes often, have the recipient put {address} into the address book or white list",
+        "几分钟后再发也许能通过；如果经常这样，请收件人把 {address} 加入通讯录或白名单",
     ],
 );
 pub(super) static SPAM_LATER: Meaning = meaning(
@@ -303,8 +311,8 @@ pub(super) static SPAM_LATER: Meaning = meaning(
         "{host} 怀疑这是垃圾邮件，要求晚些再发",
     ],
     [
-        "it is tried again in an hour or later; if this comes often, have the recipient put {address} into the address book or white list",
-        "一小时后或更晚会自动重试；如果经常这样，请收件人把 {address} 加入通讯录或白名单",
+        "the same mail may pass in an hour; if this comes often, have the recipient put {address} into the address book or white list",
+        "一小时后再发也许能通过；如果经常这样，请收件人把 {address} 加入通讯录或白名单",
     ],
 );
 pub(super) static ASCII_ONLY: Meaning = meaning(
@@ -338,8 +346,8 @@ pub(super) static TOO_MANY_COMMANDS: Meaning = meaning(
         "{host} 认为一次连接里的命令过多，或错误过多",
     ],
     [
-        "it is tried again in an hour or later; wrong addresses count too: check mail.to, mail.cc and mail.bcc",
-        "一小时后或更晚会自动重试；错误的收件人也会计入，请检查 mail.to、mail.cc、mail.bcc",
+        "wait an hour or more; wrong addresses count too: check mail.to, mail.cc and mail.bcc",
+        "请等一小时或更久；错误的收件人也会计入，请检查 mail.to、mail.cc、mail.bcc",
     ],
 );
 pub(super) static RECIPIENT_BUSY: Meaning = meaning(
@@ -351,16 +359,16 @@ pub(super) static DAY_IS_FULL: Meaning = meaning(
     Class::DailyLimit,
     ["{address} has sent all that {host} allows in a day", "{address} 今天的发信量已达 {host} 的上限"],
     [
-        "it is tried again tomorrow; to have it sooner, add a second account to notify.toml; to send less, mail only long runs or failed ones (notify.min_duration, notify.on = \"failure\")",
-        "明天会自动重试；想早些收到，可在 notify.toml 里再加一个账号；想少发一些，可只通知运行较久或失败的命令（notify.min_duration、notify.on = \"failure\"）",
+        "wait until tomorrow; to have it sooner, add a second account to notify.toml; to send less, mail only long runs or failed ones (notify.min_duration, notify.on = \"failure\")",
+        "请等到明天；想早些收到，可在 notify.toml 里再加一个账号；想少发一些，可只通知运行较久或失败的命令（notify.min_duration、notify.on = \"failure\"）",
     ],
 );
 pub(super) static TOO_MANY_RECIPIENTS: Meaning = meaning(
     Class::Throttled,
     ["more recipients at once than {host} allows", "一次发送的收件人超过 {host} 的上限"],
     [
-        "those that were left out are tried again in an hour or later; fewer addresses in mail.to, mail.cc and mail.bcc help",
-        "未发出的收件人一小时后或更晚会自动重试；也可减少 mail.to、mail.cc、mail.bcc 里的地址",
+        "use fewer addresses in mail.to, mail.cc and mail.bcc; the others need an hour or more",
+        "减少 mail.to、mail.cc、mail.bcc 里的地址；其余收件人要等一小时或更久",
     ],
 );
 pub(super) static BUSY: Meaning = meaning(
@@ -429,10 +437,7 @@ pub(super) static MAILBOX_OFF: Meaning = meaning(
 pub(super) static MAILBOX_FULL: Meaning = meaning(
     Class::Transient,
     ["the recipient's mailbox is full, says {host}", "{host} 表示收件人的邮箱已满"],
-    [
-        "make room in that mailbox, or ask its owner to; until then it is tried again, less and less often",
-        "清理该邮箱，或请其主人清理；在此之前会自动重试，间隔逐渐变长",
-    ],
+    ["make room in that mailbox, or ask its owner to", "清理该邮箱，或请其主人清理"],
 );
 pub(super) static UNWANTED: Meaning = meaning(
     Class::Permanent,

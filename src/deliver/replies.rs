@@ -123,7 +123,12 @@ pub(super) static ROWS: &[Row] = &[
     row(At::Auth, 0, &["account is abnormal", "service is not open"], &m::CODE_OR_SERVICE),
     row(At::Auth, 0, &["authentication failed, system busy"], &m::FLAGGED),
     row(At::Auth, 0, &["user has no permission", "uc_login_source_not_allowed"], &m::SERVICE_OFF),
-    row(At::Auth, 0, &["too many login attempts", "authenticate too many times"], &m::TOO_MANY_LOGINS),
+    row(
+        At::Auth,
+        0,
+        &["too many login attempts", "authenticate too many times", "thread limit exceeded"],
+        &m::TOO_MANY_LOGINS,
+    ),
     row(
         At::Auth,
         0,
@@ -142,7 +147,13 @@ pub(super) static ROWS: &[Row] = &[
         &m::NO_PASSWORDS,
     ),
     row(At::Auth, 0, &["unrecognized authentication type"], &m::LOGIN_KIND),
-    row(At::Auth, 4, &["temporary authentication failure", "auth error"], &m::LOGIN_DOWN),
+    // Not in minutes, whoever is to blame: each login that fails counts.
+    row(
+        At::Auth,
+        4,
+        &["temporary authentication failure", "auth error", "temporary system problem", "local error"],
+        &m::LOGIN_DOWN,
+    ),
     row(
         At::Auth,
         5,
@@ -231,12 +242,7 @@ pub(super) static ROWS: &[Row] = &[
         &m::RECIPIENT_BUSY,
     ),
     row(At::Any, 0, &["too many recipients", "out of allow rcpt numbers"], &m::TOO_MANY_RECIPIENTS),
-    row(
-        At::Any,
-        4,
-        &["too many concurrent", "too many connections", "thread limit exceeded", "server busy"],
-        &m::BUSY,
-    ),
+    row(At::Any, 4, &["too many concurrent", "too many connections", "server busy"], &m::BUSY),
     // The account and the sender.
     row(
         At::Later,
@@ -325,14 +331,14 @@ pub(super) static ROWS: &[Row] = &[
     row(At::Any, 5, &["bad syntax", "helo command rejected", "helohost error"], &m::HELLO),
     // Recipients.
     row(
-        At::Recipient,
+        At::Later,
         0,
         &["mailbox is full", "quota exceeded", "over quota", "out of storage space", "空间不足"],
         &m::MAILBOX_FULL,
     ),
-    row(At::Recipient, 0, &["greylisted", "greylisting"], &m::GREYLISTED),
+    row(At::Later, 0, &["greylisted", "greylisting"], &m::GREYLISTED),
     row(At::Recipient, 5, &["isn't allowed to receive email", "is disabled"], &m::MAILBOX_OFF),
-    row(At::Any, 5, &["rejected by recipients"], &m::UNWANTED),
+    row(At::Later, 5, &["rejected by recipients"], &m::UNWANTED),
     row(At::Recipient, 5, &["bad address syntax", "bad recipient address syntax"], &m::BAD_RECIPIENT),
     row(
         At::Later,

@@ -33,8 +33,8 @@ pub(super) fn unknown_reply(class: Class, reply: &Reply) -> (Text, Text) {
             "{host} 不接受这封邮件：请在服务商的帮助页查询上述回复，或换一个账号发信（--account）",
         ),
         _ => Text::new(
-            "it is tried again by itself; if the same words come again and again, look them up in the provider's help",
-            "会自动重试；如果反复收到同样的回复，请在服务商的帮助页查询",
+            "it may pass by itself; if the same words come again and again, look them up in the provider's help",
+            "可能会自行恢复；如果反复收到同样的回复，请在服务商的帮助页查询",
         ),
     };
     (cause, fix)
@@ -55,8 +55,8 @@ pub(super) fn unknown_answer() -> (Text, Text) {
             "邮件已完整交给 {host}，但在收到答复前连接中断：邮件可能已送达",
         ),
         Text::new(
-            "look into the mailbox; it is tried again later with the same Message-ID, by {account} only",
-            "请查看收件箱；稍后会用同一账号 {account} 和同一 Message-ID 重试",
+            "look whether it is in the mailbox (then `notify-done outbox drop` forgets it); a further try has the same Message-ID and goes by {account} only",
+            "请查看收件箱（如已收到，可用 `notify-done outbox drop` 删除这一条）；再次发送会用同一账号 {account} 和同一 Message-ID",
         ),
     )
 }
@@ -170,8 +170,8 @@ pub(super) fn of_connection(stage: Stage, cause: &Cause) -> (Text, Text) {
 /// The network lost it; a cause that one can mend is rare.
 fn lost() -> Text {
     Text::new(
-        "it is tried again by itself; if this comes every time, try another port (accounts.{account}.port = {other_port}) or another network",
-        "会自动重试；如果每次都这样，换一个端口（accounts.{account}.port = {other_port}）或换一个网络试试",
+        "the network may mend itself; if this comes every time, try another port (accounts.{account}.port = {other_port}) or another network",
+        "网络可能会自行恢复；如果每次都这样，换一个端口（accounts.{account}.port = {other_port}）或换一个网络试试",
     )
 }
 
@@ -196,8 +196,8 @@ fn unresolved(detail: &str) -> (Text, Text) {
             format!("查不到 {{host}} 的地址：没有网络，或 DNS 不可用（{detail}）"),
         ),
         Text::new(
-            "check this machine's network (`getent hosts {host}` must show an address); it is tried again by itself",
-            "检查本机网络（`getent hosts {host}` 应能显示地址）；会自动重试",
+            "check this machine's network (`getent hosts {host}` must show an address)",
+            "检查本机网络（`getent hosts {host}` 应能显示地址）",
         ),
     )
 }
@@ -224,8 +224,8 @@ fn unreachable(detail: &str) -> (Text, Text) {
                 format!("本机无法连到 {{host}}（{detail}）"),
             ),
             Text::new(
-                "check this machine's network: has it a way out to the internet (cable, Wi-Fi, VPN, a cluster's login node)? It is tried again by itself",
-                "检查本机网络能否访问外网（网线、Wi-Fi、VPN；集群可能只有登录节点能上网）；会自动重试",
+                "check this machine's network: has it a way out to the internet (cable, Wi-Fi, VPN, a cluster's login node)?",
+                "检查本机网络能否访问外网（网线、Wi-Fi、VPN；集群可能只有登录节点能上网）",
             ),
         );
     }
@@ -241,8 +241,8 @@ fn unreachable(detail: &str) -> (Text, Text) {
 /// Something on the way swallows the packets of a port, or forbids it.
 fn blocked() -> Text {
     Text::new(
-        "a firewall may block this port: try accounts.{account}.port = {other_port}; check accounts.{account}.host, too; it is tried again by itself",
-        "可能是防火墙封锁了此端口：试试 accounts.{account}.port = {other_port}；并检查 accounts.{account}.host；会自动重试",
+        "a firewall may block this port: try accounts.{account}.port = {other_port}; check accounts.{account}.host, too",
+        "可能是防火墙封锁了此端口：试试 accounts.{account}.port = {other_port}；并检查 accounts.{account}.host",
     )
 }
 
@@ -272,21 +272,21 @@ fn timeout(stage: Stage, after_ms: u64) -> (Text, Text) {
     );
     let fix = match stage {
         Stage::Resolve => Text::new(
-            "check this machine's network and DNS (`getent hosts {host}`); it is tried again by itself",
-            "检查本机网络和 DNS（`getent hosts {host}`）；会自动重试",
+            "check this machine's network and DNS (`getent hosts {host}`)",
+            "检查本机网络和 DNS（`getent hosts {host}`）",
         ),
         Stage::Connect => blocked(),
         Stage::Banner | Stage::Tls | Stage::StartTls => Text::new(
-            "check that accounts.{account}.port and tls fit together (implicit on 465, starttls on 587); on a slow network allow more time: accounts.{account}.timeout; it is tried again by itself",
-            "检查 accounts.{account}.port 与 tls 是否匹配（465 用 implicit，587 用 starttls）；网络较慢时可调大 accounts.{account}.timeout；会自动重试",
+            "check that accounts.{account}.port and tls fit together (implicit on 465, starttls on 587); on a slow network allow more time: accounts.{account}.timeout",
+            "检查 accounts.{account}.port 与 tls 是否匹配（465 用 implicit，587 用 starttls）；网络较慢时可调大 accounts.{account}.timeout",
         ),
         Stage::Data | Stage::Body => Text::new(
-            "on a slow network allow more time (accounts.{account}.timeout) or attach less (log.max_attachment); it is tried again by itself",
-            "网络较慢时可调大 accounts.{account}.timeout，或少附一些（log.max_attachment）；会自动重试",
+            "on a slow network allow more time (accounts.{account}.timeout) or attach less (log.max_attachment)",
+            "网络较慢时可调大 accounts.{account}.timeout，或少附一些（log.max_attachment）",
         ),
         _ => Text::new(
-            "it is tried again by itself; if this comes every time, allow more time: accounts.{account}.timeout",
-            "会自动重试；如果每次都这样，可调大 accounts.{account}.timeout",
+            "the server may have been busy; if this comes every time, allow more time: accounts.{account}.timeout",
+            "服务器可能正忙；如果每次都这样，可调大 accounts.{account}.timeout",
         ),
     };
     (cause, fix)
