@@ -233,13 +233,13 @@ class Yard:
             raise AssertionError(f"entries in new/: {found}; the outbox: {sorted(self.outbox.glob('*/*'))}")
         return found[0]
 
-    def copies(self, entry, count):
-        """`count` more entries like this one; their ids."""
+    def copies(self, entry, count, first=0):
+        """`count` more entries like this one; their ids, of which the first ones sort before its own."""
         text = (entry / "entry.json").read_text()
         body = (entry / "body.mime").read_bytes()
         stem, tail = entry.name.rsplit("-", 1)
         ids = []
-        for number in range(count):
+        for number in range(first, first + count):
             name = f"{stem}-{number:0{len(tail)}x}"
             folder = entry.parent / name
             folder.mkdir(mode=0o700)

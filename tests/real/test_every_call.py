@@ -318,6 +318,8 @@ def until_recorded(calls, names):
     """The calls after the end of the mail, up to that which puts the answer on record."""
     after = calls[final_dot(calls) + 1 :]
     recorded = next(n for n, call in enumerate(after) if names.get(call.point.number, "").startswith("rename"))
+    asked = [call for call in after[:recorded] if any(text.startswith(b"QUIT") for text in call.texts)]
+    assert not asked, f"the answer isn't on record when the next word is said: {asked[0].point}"
     return after[: recorded + 1]
 
 

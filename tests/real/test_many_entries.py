@@ -81,6 +81,8 @@ class ManyEntriesTest(unittest.TestCase):
         """Catches: an entry that died with its sender, or is taken from one that lives."""
         count = MANY if ALL else 200
         ids = self.fill(count)
+        # So that most of them are waiting for an answer when another begins, and looks for the dead.
+        self.yard.sink.slow = 0.03
         rng = random.Random(SEED)
         flushes, killed = self.start_all(), 0
         # Each time so many more mails have arrived, one is killed and another begins.
