@@ -17,15 +17,15 @@
 //! |---|---|---|
 //! | [`app`] | E | picks the command, maps the outcome to an exit |
 //! | [`cli`] | P | the command line, exactly as typed |
-//! | [`commands`] | E | one file per command: the only wiring of stages. `notice` is what the mailer does, `keep` makes its mail, `missing` finds the notices that nobody made, `claims` sees to it that one process makes them, `find` finds runs, `prune` tidies up, `outbox/` is what a user does to what is kept, `words` (P) are for the terminal |
+//! | [`commands`] | E | one file per command: the only wiring of stages. `notice` is what the mailer does, `keep` makes its mail, `missing` finds the notices that nobody made, `claims` sees to it that one process makes them, `background` goes on with what a first try left, `find` finds runs, `prune` tidies up, `outbox/` is what a user does to what is kept, `words` `event_words` (P) are for the terminal |
 //! | [`config`] | | `file` `keys` `values` `merge` `path_json` `provider` `secret` P: notify.toml, merged with environment and flags, provenance, presets · `load` `read_secret` E |
 //! | [`run`] | | `facts` `record` `policy` `life` P: what is known of a run, `run.json`, whether its end is worth a mail, whether it is alive · `wiring` `front` `forward` `full` `supervisor` `start` `monitor` `wake` `pump` `flow` `mailer` `link` `piped` `hung` E: the processes (see there) · `alive` `interrupted` `oom` E: signs of life, what a run that was cut off left behind, kills for want of memory |
 //! | [`spool`] | | `index` `tail` P · `writer` `room` `reader` E: the output on disk, and how much of the disk it may take |
 //! | [`report`] | P | what is said of a run |
 //! | [`render`] | P | in which words: subject, text, HTML, terminal; en, zh |
 //! | [`mail`] | | `draft` `limits` P: headers, what fits · `compose` E: the MIME body, streamed |
-//! | [`outbox`] | | `entry` `event` `schedule` `choice` P · `store` `claim` `held` `look` `revive` `drain` E: notices on disk, and sending what waits |
-//! | [`deliver`] | | `verdict` `diagnose` `replies` `codes` `meanings` `words` `ehlo` P: what a server's answer means · `job` `smtp` `session` `connect` `stream` `tls` `pieces` E: one mail to one server |
+//! | [`outbox`] | | `entry` `event` `schedule` `health` `choice` P · `store` `accounts` `claim` `held` `look` `revive` E: notices on disk · `drain` `round` E: sending what waits |
+//! | [`deliver`] | | `verdict` `diagnose` `replies` `codes` `meanings` `words` `ehlo` `reply` P: what a server's answer means · `job` `courier` `smtp` `session` `login` `connect` `eyeballs` `wire` `body` `tls` E: mails to their servers |
 //! | [`sys`] | E | leaves: clock, ids, files, places, descriptors, pipes, terminals, processes; all `unsafe` is here, but for the entry in `main.rs` |
 //! | [`ui`] | E | the only place that prints |
 //! | [`error`] [`exit`] | P | kind + cause + hints; the table of exit codes |
@@ -37,7 +37,7 @@
 //!    config warns, and the job runs; notify.toml is read again when the mail is made.
 //! 3. **On disk before it is needed**: `state/runs/<id>/{run.json,log,index,lock}`,
 //!    `state/claims/<id>@<owner>`, `state/outbox/{tmp,new,sending,held,sent,failed}/<id>/{entry.json,
-//!    body.mime}`. Ids sort by time, schemas carry a version.
+//!    body.mime,plain.mime}`, `state/outbox/accounts/<mark>.json`. Ids sort by time, schemas carry a version.
 //! 4. **Late sender.** QQ and 163 demand that From is the login, so From, To and Subject are written
 //!    in front of the body when it is sent.
 //! 5. **Each try is the same path**: enqueue durably, then drain; the first try is no special case.

@@ -25,6 +25,7 @@ const PURE: &[&str] = &[
     "deliver/ehlo.rs",
     "deliver/meanings.rs",
     "deliver/replies.rs",
+    "deliver/reply.rs",
     "deliver/verdict.rs",
     "deliver/words.rs",
     "mail/draft.rs",

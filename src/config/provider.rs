@@ -30,6 +30,11 @@ impl Server {
     pub fn endpoint(&self) -> Endpoint {
         Endpoint { port: self.port, tls: self.tls }
     }
+
+    /// All that may be tried, in order.
+    pub fn endpoints(&self) -> impl Iterator<Item = Endpoint> + '_ {
+        std::iter::once(self.endpoint()).chain(self.fallback.iter().copied())
+    }
 }
 
 /// One of a host's ports that take mail.

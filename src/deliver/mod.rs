@@ -1,20 +1,22 @@
 //! Handing one mail to one account's server, and saying what came of it.
 //!
-//! [`smtp::attempt`] speaks the protocol and returns facts ([`verdict`]); [`diagnose`] turns them
+//! [`courier::Courier`] speaks the protocol and returns facts ([`verdict`]); [`diagnose`] turns them
 //! into a class, a cause and a fix in words. Whether and when to try again is `outbox/`'s business.
 
 mod body;
 mod codes;
 mod connect;
+pub mod courier;
 pub mod diagnose;
 pub mod ehlo;
+mod eyeballs;
 pub mod job;
 mod login;
 mod meanings;
 mod replies;
 mod reply;
 mod session;
-pub mod smtp;
+mod smtp;
 mod tls;
 pub mod verdict;
 mod wire;

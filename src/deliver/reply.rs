@@ -168,7 +168,9 @@ fn obeyed(c: char) -> bool {
 
 /// No more than so many bytes of it, cut between characters.
 fn cut(mut text: String, most: usize) -> String {
-    text.truncate(text.floor_char_boundary(most));
+    while text.len() > most {
+        text.pop();
+    }
     text
 }
 

@@ -162,7 +162,10 @@ impl Conversation<'_> {
             match verb.as_str() {
                 "EHLO" if clear => drop(self.answer(&line, "250-example\r\n250 STARTTLS")?),
                 "EHLO" => drop(self.answer(&line, OFFERS)?),
-                "HELO" | "RSET" | "NOOP" => drop(self.answer(&line, "250 ok")?),
+                "HELO" | "RSET" => {
+                    to.clear();
+                    self.answer(&line, "250 ok")?;
+                }
                 "STARTTLS" => {
                     self.answer(&line, "220 go ahead")?;
                     if let Mode::StartTls(config) = mode {

@@ -6,7 +6,7 @@ use lettre::transport::smtp::commands::{Ehlo, Quit, Starttls};
 use lettre::transport::smtp::extension::ClientId;
 use rustls::pki_types::ServerName;
 
-use super::connect::{at, connect, failure, hello, io_cause, within};
+use super::connect::{at, dial, failure, hello, io_cause, resolve, within};
 use super::ehlo::Offers;
 use super::job::Limits;
 use super::reply::Answer;
@@ -30,7 +30,8 @@ impl Session {
         let server = &account.server;
         let hello = hello(server.hello_name.as_deref()).map_err(at(Stage::Prepare))?;
         let limits = Limits::within(account.timeout);
-        let tcp = connect(&server.host, endpoint.port, &limits).await?;
+        let addresses = resolve(&server.host, endpoint.port, &limits).await?;
+        let tcp = dial(addresses, &limits).await?;
         let wire = Wire::new(tcp).map_err(|error| failure(Stage::Connect, io_cause(&error)))?;
         let mut session = Self { wire, offers: Offers::default(), limits, dead: false };
         if endpoint.tls == Tls::Implicit {

@@ -1,7 +1,7 @@
 //! One mail over one session: envelope and message. The one place that decides what counts as
 //! delivered.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lettre::Address;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
@@ -12,81 +12,11 @@ use super::connect::{at, failure, io_cause, within};
 use super::diagnose::classify;
 use super::job::{Job, Ledger, Progress};
 use super::session::{Session, out_of_step};
-use super::verdict::{
-    Attempt, Cause, Class, Failure, Feature, Outcome, RecipientResult, RecipientVerdict, Stage,
-};
+use super::verdict::{Cause, Class, Failure, Feature, Outcome, RecipientResult, RecipientVerdict, Stage};
 use super::wire::Written;
-use crate::config::Endpoint;
-
-/// [`attempt`] for callers without a runtime: makes one for the time of the call.
-pub fn attempt_blocking(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let cause = local(format!("can't wait for the network: {error}"));
-            let outcome = Outcome::Failed(failure(Stage::Prepare, cause));
-            let endpoint = job.account.server.endpoint();
-            return Attempt { recipients: Vec::new(), outcome, endpoint, elapsed: Duration::ZERO };
-        }
-    };
-    let attempt = runtime.block_on(attempt(job, ledger));
-    // Dropping a runtime waits for its threads, and a getaddrinfo that hangs has one.
-    runtime.shutdown_background();
-    attempt
-}
-
-/// Makes one try at handing the mail over. Never panics or hangs: every step has its limit.
-pub async fn attempt(job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
-    let begin = Instant::now();
-    let mut recipients = Vec::new();
-    let mut endpoint = job.account.server.endpoint();
-    let outcome = match transact(job, &mut recipients, &mut endpoint, ledger).await {
-        Ok(outcome) => outcome,
-        Err(failure) => Outcome::Failed(failure),
-    };
-    Attempt { recipients, outcome, endpoint, elapsed: begin.elapsed() }
-}
-
-async fn transact(
-    job: &Job<'_>,
-    recipients: &mut Vec<RecipientResult>,
-    endpoint: &mut Endpoint,
-    ledger: Ledger<'_>,
-) -> Result<Outcome, Failure> {
-    let mail = Mailing::prepare(job)?;
-    let (opened, at) = open_anywhere(job).await;
-    *endpoint = at;
-    let mut session = opened?;
-    let outcome = async {
-        session.login(job.account, job.secret).await?;
-        session.deliver(&mail, recipients, ledger).await
-    }
-    .await;
-    session.close().await;
-    outcome
-}
-
-/// Opens a session at the account's own endpoint or at one of its fallbacks, and says at which. When
-/// none will do, the failure that got furthest is told, the first of equals.
-async fn open_anywhere(job: &Job<'_>) -> (Result<Session, Failure>, Endpoint) {
-    let own = job.account.server.endpoint();
-    let mut told: Option<(Failure, Endpoint)> = None;
-    for endpoint in std::iter::once(own).chain(job.account.server.fallback.iter().copied()) {
-        match Session::open(job.account, endpoint).await {
-            Ok(session) => return (Ok(session), endpoint),
-            Err(failure) if !failure.another_port_may_do() => return (Err(failure), endpoint),
-            Err(failure) if told.as_ref().is_none_or(|(told, _)| told.stage < failure.stage) => {
-                told = Some((failure, endpoint));
-            }
-            Err(_) => {}
-        }
-    }
-    let (failure, endpoint) = told.expect("there is one endpoint at least");
-    (Err(failure), endpoint)
-}
 
 /// A cause on this machine that no [`crate::error::Error`] tells.
-fn local(detail: String) -> Cause {
+pub(super) fn local(detail: String) -> Cause {
     Cause::Local { detail, hint: None }
 }
 

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::courier::Courier;
 use super::job::{Job, Progress};
 use super::responder::{Act, Certificate, Mode, OFFERS, Responder, authority, say, server_config};
-use super::smtp::attempt_blocking;
 use super::verdict::*;
 use crate::config::{Account, Auth, Endpoint, Secret, Server, Tls};
 use crate::error::{Error, Kind};
@@ -18,17 +18,17 @@ const HEADERS: &[u8] = b"From: <10001@qq.com>\r\nSubject: hello\r\n";
 const BODY: &[u8] = b"MIME-Version: 1.0\r\n\r\nline\r\n.dot\r\n..\r\n.\r\nlast\r\n";
 
 /// A mail on disk and an account to send it with.
-struct Bench {
+pub(super) struct Bench {
     _folder: tempfile::TempDir,
-    body: PathBuf,
-    account: Account,
-    secret: Secret,
-    to: Vec<String>,
-    steps: Vec<String>,
+    pub(super) body: PathBuf,
+    pub(super) account: Account,
+    pub(super) secret: Secret,
+    pub(super) to: Vec<String>,
+    pub(super) steps: Vec<String>,
 }
 
 impl Bench {
-    fn new(port: u16, tls: Tls) -> Self {
+    pub(super) fn new(port: u16, tls: Tls) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let body = folder.path().join("body.mime");
         std::fs::write(&body, BODY).unwrap();
@@ -62,6 +62,10 @@ impl Bench {
 
     /// Steps whose record fails when `fail` is its name.
     fn attempt_failing(&mut self, fail: &str) -> Attempt {
+        self.attempt_by(&mut Courier::new(), fail)
+    }
+
+    pub(super) fn attempt_by(&mut self, courier: &mut Courier, fail: &str) -> Attempt {
         let job = Job {
             account: &self.account,
             secret: &self.secret,
@@ -70,7 +74,7 @@ impl Bench {
             body: &self.body,
         };
         let steps = &mut self.steps;
-        attempt_blocking(&job, &mut |progress| {
+        courier.attempt(&job, &mut |progress| {
             let step = match progress {
                 Progress::Recipients(_) => "recipients",
                 Progress::BodySent => "body sent",
@@ -86,18 +90,21 @@ impl Bench {
     }
 }
 
-fn plain(quirk: impl Fn(&str) -> Option<Act> + Send + Sync + 'static) -> (Responder, Bench) {
+pub(super) fn plain(quirk: impl Fn(&str) -> Option<Act> + Send + Sync + 'static) -> (Responder, Bench) {
     let server = Responder::start(Mode::Plain, quirk);
     let bench = Bench::new(server.port, Tls::None);
     (server, bench)
 }
 
-fn on(event: &'static str, act: Option<Act>) -> impl Fn(&str) -> Option<Act> + Send + Sync + 'static {
+pub(super) fn on(
+    event: &'static str,
+    act: Option<Act>,
+) -> impl Fn(&str) -> Option<Act> + Send + Sync + 'static {
     move |seen| if seen.starts_with(event) { act.clone() } else { None }
 }
 
 #[track_caller]
-fn failed(attempt: &Attempt) -> &Failure {
+pub(super) fn failed(attempt: &Attempt) -> &Failure {
     match &attempt.outcome {
         Outcome::Failed(failure) => failure,
         other => panic!("expected a failure, got {other:?}"),
@@ -105,7 +112,7 @@ fn failed(attempt: &Attempt) -> &Failure {
 }
 
 #[track_caller]
-fn receipt(attempt: &Attempt) -> String {
+pub(super) fn receipt(attempt: &Attempt) -> String {
     match &attempt.outcome {
         Outcome::Accepted { receipt } => receipt.to_string(),
         other => panic!("expected success, got {other:?}"),

@@ -66,7 +66,7 @@ pub struct Letterhead<'a> {
 pub type ReadSecret<'a> = &'a mut dyn FnMut(&Account) -> Result<Secret>;
 /// Makes the header block, lines ending in CRLF.
 pub type WriteHeaders<'a> = &'a mut dyn FnMut(&Letterhead<'_>) -> Result<Vec<u8>>;
-/// Makes one try; `deliver::smtp::attempt_blocking`.
+/// Makes one try; `deliver::courier::Courier::attempt`.
 pub type SendMail<'a> = &'a mut dyn FnMut(&Job<'_>, Ledger<'_>) -> Attempt;
 
 /// The world outside, as the caller gives it.

@@ -15,9 +15,9 @@ use super::schedule::Urgency;
 use super::store::*;
 use super::store_tests::{dead_owner, id, open, put};
 use crate::config::{Account, Auth, MailSettings, Mailbox, Secret, Server, Tls};
+use crate::deliver::courier::Courier;
 use crate::deliver::job::{Job, Ledger, Progress};
 use crate::deliver::responder::{Act, Mode, Responder, say};
-use crate::deliver::smtp::attempt_blocking;
 use crate::deliver::verdict::*;
 use crate::error::{Error, Kind, Result};
 
@@ -124,7 +124,7 @@ impl Bench {
 
     pub(super) fn drain(&self) -> Tally {
         self.drain_with(&mut |_| Ok(Secret::parse("sesame").unwrap()), &mut |job, ledger| {
-            attempt_blocking(job, ledger)
+            Courier::new().attempt(job, ledger)
         })
         .unwrap()
     }
@@ -409,7 +409,7 @@ fn it_waits_for_another_process() {
             now: &mut || NOW.parse().unwrap(),
             secret: &mut |_| Ok(Secret::parse("sesame").unwrap()),
             headers: &mut |_| Ok(Vec::new()),
-            send: &mut |job, ledger| attempt_blocking(job, ledger),
+            send: &mut |job, ledger| Courier::new().attempt(job, ledger),
             events: &mut |event| {
                 if let Event::Waiting { .. } = event {
                     theirs.take().expect("waits once").settle(ends_in).unwrap();

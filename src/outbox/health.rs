@@ -155,7 +155,8 @@ impl Health {
                 let (tag, failure) = (tag.to_owned(), failure.clone());
                 self.refusal = Some(Refusal { count, last: now, tag, failure });
             }
-            Class::Throttled | Class::DailyLimit => {
+            // One recipient's mailbox is no matter of the account.
+            Class::Throttled | Class::DailyLimit if failure.stage != Stage::RcptTo => {
                 let count = before.pause.as_ref().map_or(1, |pause| pause.count.saturating_add(1));
                 let until = next_try(failure.class, count, now);
                 self.pause = until.map(|until| Pause { until, count, failure: failure.clone() });

@@ -222,7 +222,7 @@ impl Drain<'_, '_> {
         let resting = Resting { account: account.name.clone(), until: None, failure: failure.clone() };
         self.resting.push(resting);
         match self.plan.pick {
-            Pick::Only(_) => Unready::Failed(failure),
+            Pick::Only(_) | Pick::These(_) => Unready::Failed(failure),
             Pick::All(_) => Unready::Rests(Wait { failure, until: None }),
         }
     }

@@ -122,7 +122,7 @@ fn a_refused_login_is_held_across_drains() {
     bench.urgency = Urgency::Due;
     let sent = bench
         .drain_with(&mut |_| Ok(crate::config::Secret::parse("another").unwrap()), &mut |job, ledger| {
-            crate::deliver::smtp::attempt_blocking(job, ledger)
+            crate::deliver::courier::Courier::new().attempt(job, ledger)
         })
         .unwrap();
     assert_eq!((sent.kept, logins(&server)), (2, 4));
@@ -282,7 +282,7 @@ fn a_code_that_cant_be_had_is_asked_for_once() {
             }
             Ok(crate::config::Secret::parse("sesame").unwrap())
         },
-        &mut |job, ledger| crate::deliver::smtp::attempt_blocking(job, ledger),
+        &mut |job, ledger| crate::deliver::courier::Courier::new().attempt(job, ledger),
     );
     assert_eq!((tally_of.unwrap(), asked), (tally(2, 0, 0, 0), 1));
 }

@@ -4,7 +4,7 @@ use super::super::event_words::of_event;
 use super::reader;
 use crate::config::Account;
 use crate::config::read_secret::read_secret;
-use crate::deliver::smtp::attempt_blocking;
+use crate::deliver::courier::Courier;
 use crate::error::{Error, Kind, Result};
 use crate::mail::draft::{Draft, header_block};
 use crate::outbox::drain::{Hands, Letterhead, Plan, drain};
@@ -46,6 +46,7 @@ pub fn drain_with(store: &Store, plan: &Plan<'_>, tell: &mut dyn FnMut(Told)) ->
     // It holds codes from here on.
     crate::sys::process::forbid_core();
     let tell = std::cell::RefCell::new(tell);
+    let mut courier = Courier::new();
     let mut secret = |account: &Account| {
         let source = account.secret.as_ref().ok_or_else(|| no_code(account))?;
         let read = read_secret(source)?;
@@ -58,7 +59,7 @@ pub fn drain_with(store: &Store, plan: &Plan<'_>, tell: &mut dyn FnMut(Told)) ->
         now: &mut clock::now,
         secret: &mut secret,
         headers: &mut headers,
-        send: &mut |job, ledger| attempt_blocking(job, ledger),
+        send: &mut |job, ledger| courier.attempt(job, ledger),
         events: &mut |event| (tell.borrow_mut())(Told::Event(event)),
     };
     drain(store, plan, hands)
