@@ -63,8 +63,8 @@ class Hunt:
     def search_mail(self, data):
         self.mails += 1
         self.search("a mail", data)
-        for part in email.message_from_bytes(data).walk():
-            self.search("a part of a mail", part.get_payload(decode=True) or b"")
+        for part in parts(data):
+            self.search("a part of a mail", part)
 
     def search_process(self, pid, but=()):
         """Its arguments and environment."""
@@ -88,6 +88,11 @@ class Hunt:
         answer = json.loads(done.stdout)
         self.bytes += answer["bytes"]
         return answer["found"]
+
+
+def parts(data):
+    """What is in a mail, decoded."""
+    return [part.get_payload(decode=True) or b"" for part in email.message_from_bytes(data).walk()]
 
 
 def search_memory(pid, needles):
