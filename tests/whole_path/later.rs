@@ -64,9 +64,10 @@ fn a_notice_goes_by_the_file_that_its_run_was_given() {
         done.assert_code(0);
     };
     run(&["--title", "usual", "--", "true"]);
-    run(&["--title", "work", "--config", "work's file.toml", "--", "true"]);
+    // Nobody waits for an account that was unreachable a moment ago, unless asked to.
+    run(&["--title", "work", "--wait", "30s", "--config", "work's file.toml", "--", "true"]);
     // The variable counts as well: whoever set it may not be there when the notice goes out.
-    let by_variable = scene.env.notify_done(["--title", "variable", "--", "true"]);
+    let by_variable = scene.env.notify_done(["--title", "variable", "--wait", "30s", "--", "true"]);
     by_variable.var("NOTIFY_DONE_CONFIG", given).stderr_is_free().run().assert_code(0);
     let listed = scene.run(&["outbox", "list"], 0);
     let quoted = given.replace('\'', r"'\''");
