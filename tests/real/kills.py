@@ -69,6 +69,8 @@ class Sink(socketserver.ThreadingTCPServer):
 class Session(socketserver.StreamRequestHandler):
     """As much of SMTP as the program speaks."""
 
+    disable_nagle_algorithm = True
+
     def handle(self):
         try:
             self.converse()
