@@ -26,6 +26,7 @@ const PURE: &[&str] = &[
     "deliver/meanings.rs",
     "deliver/replies.rs",
     "deliver/reply.rs",
+    "deliver/transcript.rs",
     "deliver/verdict.rs",
     "deliver/words.rs",
     "mail/draft.rs",

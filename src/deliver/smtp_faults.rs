@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 const LIMIT: Duration = Duration::from_secs(20);
 /// Long enough for a busy machine to reach the stage that hangs.
 const SHORT: Duration = Duration::from_secs(1);
-const HEADERS: &[u8] = b"From: <10001@qq.com>\r\nSubject: hello\r\n";
+pub(super) const HEADERS: &[u8] = b"From: <10001@qq.com>\r\nSubject: hello\r\n";
 const BODY: &[u8] = b"MIME-Version: 1.0\r\n\r\nline\r\n.dot\r\n..\r\n.\r\nlast\r\n";
 
 /// A mail on disk and an account to send it with.
