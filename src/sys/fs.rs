@@ -47,6 +47,23 @@ pub fn check_base(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What [`base_dir`] would say, without making anything: whether the folder is there, since one that isn't
+/// could be made.
+///
+/// # Errors
+/// Those of [`base_dir`].
+pub fn look_at_base(path: &Path) -> io::Result<bool> {
+    match path.symlink_metadata() {
+        Ok(_) => check_base(path).and_then(|()| check_writable(path)).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let above = path.ancestors().skip(1).find(|folder| folder.symlink_metadata().is_ok());
+            let above = above.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            check_writable(above).map(|()| false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// A folder that is there already says nothing of a file system that became read-only.
 fn check_writable(path: &Path) -> io::Result<()> {
     Ok(nix::unistd::access(path, nix::unistd::AccessFlags::W_OK)?)
