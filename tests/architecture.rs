@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 /// Files that do no I/O and read no clock, environment or terminal.
 const PURE: &[&str] = &[
     "cli.rs",
+    "commands/doctor/checkup.rs",
+    "commands/doctor/page.rs",
+    "commands/doctor/values.rs",
+    "commands/doctor/words.rs",
     "commands/event_words.rs",
     "commands/outbox/units.rs",
     "commands/outbox/words.rs",

@@ -56,9 +56,13 @@ mod tests {
 
     #[test]
     fn an_encoding_is_read_off_the_locale() {
-        for (locale, utf8) in
-            [("zh_CN.UTF-8", true), ("C.utf8", true), ("de_DE.UTF-8@euro", true), ("zh_CN.GBK", false), ("C", false)]
-        {
+        for (locale, utf8) in [
+            ("zh_CN.UTF-8", true),
+            ("C.utf8", true),
+            ("de_DE.UTF-8@euro", true),
+            ("zh_CN.GBK", false),
+            ("C", false),
+        ] {
             assert_eq!(is_utf8(locale), utf8, "{locale}");
         }
     }

@@ -88,7 +88,8 @@ impl Examiner<'_> {
             }
             _ => self.mail_not_sent(account),
         };
-        report.ok &= report.mail.as_ref().is_none_or(|mail| mail.state == Went::Ok && mail.refused.is_empty());
+        report.ok &=
+            report.mail.as_ref().is_none_or(|mail| mail.state == Went::Ok && mail.refused.is_empty());
         report.transcript = recorder.map(|recorder| recorder.transcript());
         report
     }
@@ -132,10 +133,8 @@ impl Examiner<'_> {
                 diagnosis: diagnose(&refusal.failure, &scene),
             });
             let pause = health.pause.as_ref().filter(|pause| pause.until > now);
-            let paused = pause.map(|pause| Paused {
-                until: pause.until,
-                diagnosis: diagnose(&pause.failure, &scene),
-            });
+            let paused =
+                pause.map(|pause| Paused { until: pause.until, diagnosis: diagnose(&pause.failure, &scene) });
             before.refused = before.refused.or(refused);
             before.paused = before.paused.or(paused);
             before.unreachable = before.unreachable.or(health.unreachable);
@@ -195,18 +194,18 @@ impl Examiner<'_> {
 
     /// Straight to the server, not through the outbox: what fails here is told at once, and must not
     /// come hours later, or by another account.
-    fn send(
-        &self,
-        account: &Account,
-        secret: &Secret,
-        logins: &[Login],
-        recorder: Option<Recorder>,
-    ) -> Mail {
+    fn send(&self, account: &Account, secret: &Secret, logins: &[Login], recorder: Option<Recorder>) -> Mail {
         let mut mail = self.no_mail(account);
         let message_id = message_id(&ids::timed_id(clock::now()), domain_of(&account.address));
         let (attempt, port) = match Letter::write(self, account, &message_id) {
             Ok(letter) => {
-                let job = Job { account, secret, recipients: &mail.to, headers: letter.headers, body: &letter.body };
+                let job = Job {
+                    account,
+                    secret,
+                    recipients: &mail.to,
+                    headers: letter.headers,
+                    body: &letter.body,
+                };
                 let mut courier = recorder.map_or_else(Courier::new, Courier::recording);
                 let attempt = courier.attempt(&job, &mut |_| Ok(()));
                 best_effort(std::fs::remove_file(&letter.body));
@@ -362,4 +361,3 @@ fn scene(account: &Account, port: u16) -> Scene<'_> {
 fn domain_of(address: &str) -> Option<&str> {
     address.rsplit_once('@').map(|(_, domain)| domain)
 }
-

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use unicode_width::UnicodeWidthStr;
 
+use super::super::event_words::Reader;
+use super::super::words::naming;
 use super::checkup::{AccountReport, Checkup, Finding, Mail, StepReport, Went};
 use super::words::{self, Heading, Label, SOON};
-use crate::commands::event_words::Reader;
-use crate::commands::words::naming;
 use crate::deliver::probe::Found;
 use crate::render::i18n::Lang;
 use crate::report::text::{char_columns, one_line};
@@ -83,7 +83,8 @@ pub fn page(checkup: &Checkup, reading: &Reading, set_up: &str) -> String {
     let lang = reading.reader.lang;
     let time = checkup.time.to_zoned(reading.reader.zone.clone());
     let time = time.strftime("%Y-%m-%d %H:%M:%S %:z");
-    let mut page = Page { reading, text: format!("notify-done {}, {}, {time}\n", checkup.version, checkup.host) };
+    let mut page =
+        Page { reading, text: format!("notify-done {}, {}, {time}\n", checkup.version, checkup.host) };
     page.section(words::heading(Heading::Settings, lang), &settings(checkup, lang));
     page.section(words::heading(Heading::Set, lang), &what_is_set(checkup, lang));
     page.section(words::heading(Heading::Kept, lang), &kept(checkup, lang));
@@ -191,7 +192,7 @@ fn what_is_set(checkup: &Checkup, lang: Lang) -> Vec<Row> {
     let rows = checkup.config.settings.iter().map(|setting| {
         let value = setting.value.as_deref().unwrap_or(words::not_shown(lang));
         let place = words::place(&setting.place, &checkup.config, lang);
-        Row::new(Mark::None, one_line(&setting.key), format!("{value}  ({place})"))
+        Row::new(Mark::None, one_line(&setting.key), words::value(value, &place, lang))
     });
     rows.collect()
 }
@@ -244,7 +245,7 @@ fn steps(account: &AccountReport, reader: &Reader) -> Vec<Row> {
 fn code(account: &AccountReport, lang: Lang) -> Row {
     let code = &account.auth_code;
     let label = words::label(Label::Code, lang);
-    let source = code.source.as_deref().unwrap_or("-");
+    let source = words::source(code.source.as_deref(), lang);
     match (&code.error, &code.warning) {
         (Some(error), _) => {
             let fix = code.fix.as_ref().map(|fix| words::fix(&one_line(fix), lang));
@@ -308,7 +309,11 @@ fn of_mail(mail: &Mail, lang: Lang) -> Row {
 
 /// `12 ms`, `1.2 s`.
 fn time(millis: u64) -> String {
-    if millis < 1000 { format!("{millis} ms") } else { format!("{}.{} s", millis / 1000, millis % 1000 / 100) }
+    if millis < 1000 {
+        format!("{millis} ms")
+    } else {
+        format!("{}.{} s", millis / 1000, millis % 1000 / 100)
+    }
 }
 
 /// The text in lines of so many columns. Broken at blanks and between wide characters, not before
@@ -367,7 +372,10 @@ mod tests {
         let text = "授权码错误，请重新生成：设置 → 账号（旧版）";
         let lines = wrapped(text, 12);
         assert!(lines.iter().all(|line| line.width() <= 14), "{lines:?}");
-        assert!(!lines.iter().any(|line| line.starts_with(['，', '）', '：']) || line.ends_with('（')), "{lines:?}");
+        assert!(
+            !lines.iter().any(|line| line.starts_with(['，', '）', '：']) || line.ends_with('（')),
+            "{lines:?}"
+        );
         assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
         assert_eq!(wrapped("", 10), [""]);
         assert_eq!(wrapped("/a/path/that/is/longer", 10), ["/a/path/that/is/longer"]);

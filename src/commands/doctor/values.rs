@@ -13,20 +13,24 @@ pub fn value(settings: &Settings, key: &str) -> Option<String> {
         Some((name, "auth_code")) => {
             let account = settings.accounts.iter().find(|account| account.name == name)?;
             // It names a source and never a code.
-            return account.secret.as_ref().map(secret);
+            return account.secret.as_ref().map(|source| match source {
+                SecretSource::Literal(_) => "***".to_owned(),
+                other => secret(other),
+            });
         }
-        Some((name, key)) => {
-            of_account(settings.accounts.iter().find(|account| account.name == name)?, key)?
-        }
+        Some((name, key)) => of_account(settings.accounts.iter().find(|account| account.name == name)?, key)?,
         None => of_settings(settings, key)?,
     };
     Some(one_line(&shown)).filter(|shown| !may_hold_code(shown))
 }
 
-/// Where a code is from, without it.
+/// The source of a code that stands in notify.toml itself.
+pub const IN_THE_FILE: &str = "notify.toml";
+
+/// Where a code is read from.
 pub fn secret(source: &SecretSource) -> String {
     match source {
-        SecretSource::Literal(_) => "***".to_owned(),
+        SecretSource::Literal(_) => IN_THE_FILE.to_owned(),
         other => one_line(&other.to_string()),
     }
 }

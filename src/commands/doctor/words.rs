@@ -2,9 +2,10 @@
 
 use jiff::Zoned;
 
+use super::super::event_words::Reader;
+use super::super::words::{either, said, say};
 use super::checkup::{AccountReport, Checkup, Config, NamedBy, Outbox, State};
-use crate::commands::event_words::Reader;
-use crate::commands::words::{either, said, say};
+use super::values;
 use crate::config::Tls;
 use crate::deliver::diagnose::Diagnosis;
 use crate::deliver::ehlo::Offers;
@@ -363,8 +364,8 @@ pub fn silence(lang: Lang) -> &'static str {
 pub fn mend_first(checkup: &Checkup, lang: Lang) -> Option<String> {
     let what = first_problem(checkup, lang)?;
     Some(match lang {
-        Lang::En => format!("Mend this first: {what}."),
-        Lang::Zh => format!("请先解决：{what}。"),
+        Lang::En => format!("Mend this first: {what}. The fix stands above."),
+        Lang::Zh => format!("请先解决：{what}。办法见上。"),
     })
 }
 
@@ -372,7 +373,7 @@ fn first_problem(checkup: &Checkup, lang: Lang) -> Option<String> {
     let colon = either(lang, ": ", "：");
     if let Some(finding) = checkup.config.findings.iter().find(|finding| finding.unusable) {
         let place = place(&finding.place, &checkup.config, lang);
-        return Some(if place == finding.place { place } else { format!("notify.toml, {place}") });
+        return Some(if place == finding.place { place } else { format!("notify.toml{colon}{place}") });
     }
     if let Some(passed_over) = &checkup.state.passed_over {
         let what = either(lang, "the state folder", "状态目录");
@@ -382,26 +383,36 @@ fn first_problem(checkup: &Checkup, lang: Lang) -> Option<String> {
         return Some(format!("{}{colon}{}", label(Label::Outbox, lang), one_line(error)));
     }
     let account = checkup.accounts.iter().find(|account| !account.ok)?;
-    let name = one_line(&account.name);
-    let (step, why) = of_account(account, lang)?;
+    let (name, step) = (one_line(&account.name), failed_step(account, lang));
     Some(match lang {
-        Lang::En => format!("account {name}, {step}: {why}"),
-        Lang::Zh => format!("账号 {name}，{step}：{why}"),
+        Lang::En => format!("account {name}, {step}"),
+        Lang::Zh => format!("账号 {name} 的{step}"),
     })
 }
 
-fn of_account(account: &AccountReport, lang: Lang) -> Option<(&'static str, String)> {
-    if let Some(error) = &account.auth_code.error {
-        return Some((label(Label::Code, lang), one_line(error)));
+fn failed_step(account: &AccountReport, lang: Lang) -> &'static str {
+    match account.decisive() {
+        _ if account.auth_code.error.is_some() => label(Label::Code, lang),
+        Some(step) => stage(step.stage, lang),
+        None => label(Label::Mail, lang),
     }
-    if let Some(step) = account.decisive() {
-        let diagnosis = step.diagnosis.as_ref()?;
-        return Some((stage(step.stage, lang), one_line(say(&diagnosis.cause, lang))));
+}
+
+/// A value and where it is set.
+pub fn value(value: &str, place: &str, lang: Lang) -> String {
+    match lang {
+        Lang::En => format!("{value}  ({place})"),
+        Lang::Zh => format!("{value}（{place}）"),
     }
-    let mail = account.mail.as_ref()?;
-    let refused = mail.refused.first().map(|refused| &refused.diagnosis);
-    let diagnosis = mail.diagnosis.as_ref().or(refused)?;
-    Some((label(Label::Mail, lang), one_line(say(&diagnosis.cause, lang))))
+}
+
+/// Where a code is read from.
+pub fn source(source: Option<&str>, lang: Lang) -> String {
+    match source {
+        Some(values::IN_THE_FILE) => either(lang, "in notify.toml", "写在 notify.toml 中").to_owned(),
+        Some(source) => one_line(source),
+        None => "-".to_owned(),
+    }
 }
 
 /// What works: the last sentence when all does, the last but one when something doesn't.
@@ -412,7 +423,9 @@ pub fn what_works(checkup: &Checkup, lang: Lang) -> Option<String> {
     let well = checkup.ok;
     Some(match (&first.mail, well, lang) {
         (Some(_), true, Lang::En) => {
-            format!("All is well: mails of {names} go out. Look whether this one has come, also into the spam folder.")
+            format!(
+                "All is well: mails of {names} go out. Look whether this one has come, also into the spam folder."
+            )
         }
         (Some(_), true, Lang::Zh) => {
             format!("一切正常：账号 {names} 可以发送邮件。请查看刚才的邮件是否收到（包括垃圾箱）。")
