@@ -16,6 +16,15 @@ use crate::sys::{best_effort, ids};
 /// No file of ours is larger, bytes.
 const LARGEST: u64 = 64 * 1024;
 
+/// What a login led to.
+#[derive(Debug, Clone, Copy)]
+pub enum Showed<'a> {
+    LoggedIn,
+    /// A mail was taken, too.
+    Delivered,
+    Failed(&'a Failure),
+}
+
 /// A login that goes on.
 #[derive(Debug, Clone)]
 pub struct Login {
@@ -63,17 +72,12 @@ impl Store {
     }
 
     /// Notes what came of it, or of what followed.
-    pub fn end_login(
-        &self,
-        account: &Account,
-        login: &Login,
-        result: std::result::Result<(), &Failure>,
-        now: Timestamp,
-    ) {
+    pub fn end_login(&self, account: &Account, login: &Login, showed: Showed<'_>, now: Timestamp) {
         let mut health = login.health.clone();
-        match result {
-            Ok(()) => health.logged_in(),
-            Err(failure) => health.learn_failure(&login.before, failure, &login.tag, now),
+        match showed {
+            Showed::LoggedIn => health.logged_in(),
+            Showed::Delivered => health.delivered(),
+            Showed::Failed(failure) => health.learn_failure(&login.before, failure, &login.tag, now),
         }
         if health != login.health {
             self.save_health(account, &health);

@@ -130,11 +130,16 @@ impl Health {
     /// What an attempt showed. `before` is what was known before it was reserved.
     pub fn learn(&mut self, before: &Health, attempt: &Attempt, tag: &str, now: Timestamp) {
         match &attempt.outcome {
-            Outcome::Accepted { .. } => (self.refusal, self.pause, self.unreachable) = (None, None, None),
+            Outcome::Accepted { .. } => self.delivered(),
             Outcome::Failed(failure) | Outcome::Unknown(failure) => {
                 self.learn_failure(before, failure, tag, now);
             }
         }
+    }
+
+    /// A mail was taken: all is well.
+    pub fn delivered(&mut self) {
+        (self.refusal, self.pause, self.unreachable) = (None, None, None);
     }
 
     /// The login was taken, and nobody knows yet how a mail would fare: who asked for less of them still

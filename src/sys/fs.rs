@@ -414,6 +414,21 @@ mod tests {
         assert_eq!((mode(&base), mode(&ours)), (0o2775, 0o700));
     }
 
+    /// Catches: a look that makes what it looks for, or finds fault with what isn't there yet.
+    #[test]
+    fn looking_makes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        assert!(!look_at_base(&path).unwrap());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        base_dir(&path).unwrap();
+        assert!(look_at_base(&path).unwrap());
+        set_mode(&path, 0o777);
+        assert_eq!(look_at_base(&path).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert!(look_at_base(&dir.path().join("file/state")).is_err());
+    }
+
     /// Catches: notices in a folder from which anybody can take them, or put others in their place.
     #[test]
     fn a_folder_that_everybody_can_empty_is_refused() {

@@ -10,17 +10,17 @@ use super::checkup::{
 use super::values;
 use super::words::test_mail;
 use crate::config::read_secret::read_secret;
-use crate::config::{Account, Mailbox, Secret, Settings};
+use crate::config::{Account, Endpoint, Mailbox, Secret, Settings};
 use crate::deliver::courier::Courier;
 use crate::deliver::diagnose::{Diagnosis, Scene, diagnose, diagnose_cause};
 use crate::deliver::job::Job;
 use crate::deliver::probe::{Reach, Step, probe};
 use crate::deliver::recorder::Recorder;
-use crate::deliver::verdict::{Attempt, Failure, Outcome, RecipientVerdict, Stage};
+use crate::deliver::verdict::{Attempt, Cause, Class, Failure, Outcome, RecipientVerdict, Stage};
 use crate::error::{Error, Kind, Result};
 use crate::mail::compose::compose_plain;
 use crate::mail::draft::{Draft, header_block, message_id};
-use crate::outbox::accounts::Login;
+use crate::outbox::accounts::{Login, Showed};
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::sys::{best_effort, clock, fs, host, ids};
@@ -69,23 +69,19 @@ impl Examiner<'_> {
             return report;
         };
         let recorder = (self.wish.dialogue == Dialogue::Shown).then(Recorder::new);
-        // Asked for by a person: nothing that an account waits for holds it back.
-        let logins: Vec<Login> =
-            self.stores.iter().map(|store| store.begin_login(account, &secret, clock::now())).collect();
+        let logins = self.begin(account, &secret);
         let reach = match self.wish.recipients.as_slice() {
             [] => Reach::Login(&secret),
             recipients => Reach::Verify(&secret, recipients),
         };
         let steps = probe(account, reach, recorder.clone());
         let decides = deciding(&steps);
-        let result = decides.map_or(Ok(()), |at| steps[at].failure.as_ref().map_or(Ok(()), Err));
-        self.learn(account, &logins, result);
-        report.ok = result.is_ok();
+        let failure = decides.and_then(|at| steps[at].failure.as_ref());
+        self.learn(account, &logins, failure.map_or(Showed::LoggedIn, Showed::Failed));
+        report.ok = failure.is_none();
         report.steps = self.told(account, &steps, decides);
-        report.mail = match result {
-            Ok(()) if self.wish.end == EndOfIt::Mail => {
-                Some(self.send(account, &secret, &logins, recorder.clone()))
-            }
+        report.mail = match (failure, self.wish.end) {
+            (None, EndOfIt::Mail) => Some(self.send(account, &secret, recorder.clone())),
             _ => self.mail_not_sent(account),
         };
         report.ok &=
@@ -142,9 +138,14 @@ impl Examiner<'_> {
         before
     }
 
-    fn learn(&self, account: &Account, logins: &[Login], result: std::result::Result<(), &Failure>) {
+    /// Asked for by a person: nothing that an account waits for holds it back.
+    fn begin(&self, account: &Account, secret: &Secret) -> Vec<Login> {
+        self.stores.iter().map(|store| store.begin_login(account, secret, clock::now())).collect()
+    }
+
+    fn learn(&self, account: &Account, logins: &[Login], showed: Showed<'_>) {
         for (store, login) in self.stores.iter().zip(logins) {
-            store.end_login(account, login, result, clock::now());
+            store.end_login(account, login, showed, clock::now());
         }
     }
 
@@ -194,47 +195,31 @@ impl Examiner<'_> {
 
     /// Straight to the server, not through the outbox: what fails here is told at once, and must not
     /// come hours later, or by another account.
-    fn send(&self, account: &Account, secret: &Secret, logins: &[Login], recorder: Option<Recorder>) -> Mail {
+    fn send(&self, account: &Account, secret: &Secret, recorder: Option<Recorder>) -> Mail {
         let mut mail = self.no_mail(account);
         let message_id = message_id(&ids::timed_id(clock::now()), domain_of(&account.address));
-        let (attempt, port) = match Letter::write(self, account, &message_id) {
-            Ok(letter) => {
-                let job = Job {
-                    account,
-                    secret,
-                    recipients: &mail.to,
-                    headers: letter.headers,
-                    body: &letter.body,
-                };
-                let mut courier = recorder.map_or_else(Courier::new, Courier::recording);
-                let attempt = courier.attempt(&job, &mut |_| Ok(()));
-                best_effort(std::fs::remove_file(&letter.body));
-                let port = attempt.endpoint.port;
-                (Ok(attempt), port)
-            }
-            Err(error) => (Err(error), account.server.port),
-        };
-        mail.message_id = Some(message_id);
-        let scene = scene(account, port);
-        match attempt {
-            Ok(attempt) => {
-                let result = of_attempt(&mut mail, &attempt, &scene);
-                self.learn(account, logins, result);
-            }
+        let letter = match Letter::write(self, account, &message_id) {
+            Ok(letter) => letter,
             Err(error) => {
-                let failure = local(&error);
-                fail(&mut mail, &failure, &scene);
+                fail(&mut mail, &local(&error), &scene(account, account.server.port));
+                return mail;
             }
-        }
+        };
+        let logins = self.begin(account, secret);
+        let Letter { headers, body } = letter;
+        let job = Job { account, secret, recipients: &mail.to, headers, body: &body };
+        let mut courier = recorder.map_or_else(Courier::new, Courier::recording);
+        let attempt = courier.attempt(&job, &mut |_| Ok(()));
+        courier.hang_up();
+        best_effort(std::fs::remove_file(&body));
+        mail.message_id = Some(message_id);
+        let showed = of_attempt(&mut mail, &attempt, &scene(account, attempt.endpoint.port));
+        self.learn(account, &logins, showed);
         mail
     }
 }
 
-fn of_attempt<'a>(
-    mail: &mut Mail,
-    attempt: &'a Attempt,
-    scene: &Scene<'_>,
-) -> std::result::Result<(), &'a Failure> {
+fn of_attempt<'a>(mail: &mut Mail, attempt: &'a Attempt, scene: &Scene<'_>) -> Showed<'a> {
     mail.elapsed_ms = Some(u64::try_from(attempt.elapsed.as_millis()).unwrap_or(u64::MAX));
     for result in &attempt.recipients {
         if let RecipientVerdict::Refused { class, cause } = &result.verdict {
@@ -246,11 +231,11 @@ fn of_attempt<'a>(
         Outcome::Accepted { receipt } => {
             mail.state = Went::Ok;
             mail.receipt = Some(receipt.to_string());
-            Ok(())
+            Showed::Delivered
         }
         Outcome::Failed(failure) | Outcome::Unknown(failure) => {
             fail(mail, failure, scene);
-            Err(failure)
+            Showed::Failed(failure)
         }
     }
 }
@@ -297,7 +282,6 @@ impl Letter {
 }
 
 fn local(error: &Error) -> Failure {
-    use crate::deliver::verdict::{Cause, Class};
     Failure { stage: Stage::Prepare, class: Class::Transient, cause: Cause::local(error) }
 }
 
@@ -335,7 +319,7 @@ fn told(account: &Account, step: &Step) -> StepReport {
     }
 }
 
-fn not_tried(stage: Stage, endpoint: crate::config::Endpoint) -> StepReport {
+fn not_tried(stage: Stage, endpoint: Endpoint) -> StepReport {
     StepReport {
         stage,
         state: Went::NotTried,

@@ -104,7 +104,7 @@ pub fn label(label: Label, lang: Lang) -> &'static str {
     let (en, zh) = match label {
         Label::Mistake => ("mistake", "错误"),
         Label::Warning => ("warning", "注意"),
-        Label::Folder => ("folder", "状态目录"),
+        Label::Folder => ("state folder", "状态目录"),
         Label::Outbox => ("outbox", "发件箱"),
         Label::Earlier => ("earlier", "此前"),
         Label::Code => ("code", "授权码"),
