@@ -104,6 +104,11 @@ GOALS = [
     Goal("memory, lines to a pipe, MiB", "memory-lines", "memory", None, 8.0),
     Goal("memory, two streams, MiB", "memory-two", "memory", None, 8.0),
     Goal("memory, lines to a tty, MiB", "memory-tty", "memory", None, 8.0),
+    Goal("mail, 10 MiB, plain: wall", "mail-plain", "wall", "smtplib", 0.20),
+    Goal("mail, 10 MiB, plain: wall", "mail-plain", "wall", "curl", 0.50),
+    Goal("mail, 10 MiB, TLS: wall", "mail-tls", "wall", "smtplib", 0.15),
+    Goal("mail, 10 MiB, plain: memory, MiB", "mail-plain", "memory", None, 8.0),
+    Goal("mail, 10 MiB, TLS: memory, MiB", "mail-tls", "memory", None, 8.0),
 ]
 
 

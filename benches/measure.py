@@ -189,9 +189,9 @@ class Stage:
         return pid
 
 
-def run(probe, argv, sink, place, limit, watch_memory=False):
+def run(probe, argv, sink, place, limit, look=None):
     """Runs `argv`; `limit` in seconds. The wall time is from its start until it has ended and all
-    it wrote has been read.
+    it wrote has been read. `look` watches its memory.
 
     # Errors
     `TookTooLong`, with everything killed.
@@ -207,7 +207,7 @@ def run(probe, argv, sink, place, limit, watch_memory=False):
     try:
         so_far, begin = busy(cpus), time.monotonic()
         pid = stage.start(argv, place.env)
-        memory, samples = watch(pid, probe) if watch_memory else (None, 0)
+        memory, samples = look(pid) if look else (None, 0)
         _, status, usage = os.wait4(pid, 0)
         said = [reader.wait() for reader in stage.readers]
         wall = time.monotonic() - begin

@@ -27,11 +27,14 @@ class Size:
     tty_lines: int
     ticks: int
     latency_rounds: int
+    mail_rounds: int
+    # Of the attachment of 10 MiB.
+    mail_lines: int
 
 
-SMOKE = Size("smoke", 3, 1, 1, 2, 5_000, 5_000, 1, 2_000, 50, 1)
-QUICK = Size("quick", 100, 7, 2, 256, 1_000_000, 500_000, 16, 100_000, 1_000, 5)
-FULL = Size("full", 100, 9, 2, 4096, 10_000_000, 5_000_000, 256, 1_000_000, 2_000, 7)
+SMOKE = Size("smoke", 3, 1, 1, 2, 5_000, 5_000, 1, 2_000, 50, 1, 1, 5_000)
+QUICK = Size("quick", 100, 7, 2, 256, 1_000_000, 500_000, 16, 100_000, 1_000, 5, 11, 10 * MIB // LINE)
+FULL = Size("full", 100, 9, 2, 4096, 10_000_000, 5_000_000, 256, 1_000_000, 2_000, 7, 31, 10 * MIB // LINE)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Benchmark:
     name: str
     title: str
     rounds: int
-    # `true`, or what the probe writes: blocks, lines, alt, tick.
+    # `true`, or what the probe writes: blocks, lines, alt, tick; or `mail` with its lines attached.
     kind: str
     count: int = 0
     sink: str = "null"
@@ -48,6 +51,8 @@ class Benchmark:
     # Standard error on a pipe of its own.
     apart: bool = False
     memory: bool = False
+    # Of a mail.
+    memory_rounds: int = 0
 
     @property
     def bytes(self):
@@ -121,6 +126,18 @@ def everything(size):
         found.append(
             Benchmark(name, "memory: " + title, size.memory_rounds, kind, count, sink, apart=apart, memory=True)
         )
+    attached = f"{size.mail_lines * LINE / MIB:.1f} MiB attached"
+    for name, what, lines, sink in (
+        ("mail-plain", attached, size.mail_lines, "plain"),
+        ("mail-tls", f"{attached}, implicit TLS", size.mail_lines, "tls"),
+        ("mail-small", "2 KiB attached", 2048 // LINE, "plain"),
+        ("mail-small-tls", "2 KiB attached, implicit TLS", 2048 // LINE, "tls"),
+    ):
+        found.append(
+            Benchmark(
+                name, f"one mail, {what}", size.mail_rounds, "mail", lines, sink, memory_rounds=size.memory_rounds + 1
+            )
+        )
     return found
 
 
@@ -130,6 +147,18 @@ def columns(benchmark, rounds, names):
         head = ["wrapper", "peak PSS, MiB", "samples a run"]
         return head, [
             [name, show(rounds.spread(name, "memory"), 1, 1 / MIB), show(rounds.spread(name, "samples"), 0)]
+            for name in names
+        ]
+    if benchmark.kind == "mail":
+        head = ["sender", "wall ms", "CPU ms", "peak RSS, MiB", "wall × smtplib", "CPU × smtplib", "wall × curl"]
+        return head, [
+            [
+                name,
+                *(show(rounds.spread(name, key), 1, 1e3) for key in ("wall", "cpu")),
+                show(rounds.spread(name, "memory"), 1, 1 / MIB),
+                *(show(rounds.ratio(name, "smtplib", key), 3) for key in ("wall", "cpu")),
+                show(rounds.ratio(name, "curl", "wall"), 3),
+            ]
             for name in names
         ]
     if benchmark.kind == "tick":

@@ -10,7 +10,7 @@ use std::time::Duration;
 use support::env::{Output, TestEnv};
 use support::parse;
 use support::smtp::{Action, Script, ScriptedServer, Stage, TlsMode};
-use support::tls::Certificate;
+use support::tls::{self, Certificate};
 
 const USER: &str = "10001@qq.com";
 const CODE: &str = "abcdefghijklmnop";
@@ -122,22 +122,67 @@ fn faults_reach_the_client() {
     let cases = [
         (Stage::Handshake, Action::Hang, timed_out),
         (Stage::Handshake, Action::Raw(b"220 no TLS here\r\n".to_vec()), "SSLError"),
-        (Stage::Greeting, Action::Hang, timed_out),
+        (Stage::Greeting, Action::Hang, "timed out"),
         (Stage::Greeting, Action::Raw(b"\xc4\xe3\xba\xc3\r\n".to_vec()), "SMTPConnectError"),
         (Stage::Ehlo, Action::HalfThenDrop, gone),
         (Stage::Auth, Action::Drop, gone),
         (Stage::Mail, Action::HalfThenHang, "timed out"),
         (Stage::End, Action::Drop, gone),
         (Stage::Greeting, Action::Trickle(Duration::from_millis(5)), "sent []"),
+        (Stage::Greeting, Action::LongLine(8 << 20), "Line too long"),
+        (Stage::Mail, Action::LongLine(8 << 20), "Line too long"),
+        (Stage::Greeting, Action::ManyLines(100), "sent []"),
+        (Stage::Mail, Action::BareLf, "sent []"),
+        (Stage::Handshake, Action::Last(tls::tls10_alert()), "PROTOCOL_VERSION"),
+        (Stage::Handshake, Action::Last(tls::tls10_server_hello()), "UNSUPPORTED_PROTOCOL"),
+        (Stage::Body, Action::Last(b"452 full\r\n".to_vec()), "452, b'full'"),
+        (Stage::Helo, Action::Drop, "sent []"),
     ];
     for (stage, action, expected) in cases {
-        let seconds = if matches!(action, Action::Hang | Action::HalfThenHang) { "1" } else { "30" };
+        let seconds =
+            if matches!(action, Action::Hang | Action::HalfThenHang | Action::Last(_)) { "1" } else { "30" };
         let (said, server) = outcome_within(qq().at(stage, action.clone()), seconds);
         assert!(said.contains(expected), "{stage:?} {action:?}: {said}");
         // What came before the fault is known, and no more than that.
         let arrived = usize::from(matches!(stage, Stage::End) || expected == "sent []");
         assert_eq!(server.received().len(), arrived, "{stage:?} {action:?}");
     }
+}
+
+/// Each of LOGIN's challenges can be bent alone; so can the EHLO behind STARTTLS.
+#[test]
+fn each_challenge_and_each_hello_is_a_step_of_its_own() {
+    let env = TestEnv::new();
+    let said = |script: Script, mode: &str| {
+        let server = ScriptedServer::start(script);
+        let output = client(&env, &server, mode, "LOGIN");
+        (
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            server.commands().concat(),
+            server.logins().len(),
+        )
+    };
+    // Python's smtplib names the user in AUTH itself: only the second challenge is left.
+    let (words, _, logins) = said(qq().reply_at(Stage::Challenge(1), "534 too weak"), "implicit");
+    assert!(words.contains("534"), "{words}");
+    assert_eq!(logins, 0);
+    let (words, _, _) = said(qq().reply_at(Stage::Challenge(0), "504 no such"), "implicit");
+    assert_eq!(words, "sent []\n");
+    let (words, commands, _) =
+        said(qq().tls(TlsMode::StartTls).at(Stage::EhloAgain, Action::Drop), "starttls");
+    assert!(words.contains("closed") && commands.contains("STARTTLS"), "{words} {commands}");
+}
+
+/// Catches: a deaf port that takes connections, or refuses them at once.
+#[test]
+fn a_deaf_port_takes_nobody() {
+    let mut server = ScriptedServer::start(qq());
+    server.go_deaf();
+    let output = patient_client(&TestEnv::new(), &server, ("implicit", "PLAIN"), "0.3");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("timed out"), "{said}");
+    server.come_up();
+    client(&TestEnv::new(), &server, "implicit", "PLAIN").assert_stdout("sent []\n");
 }
 
 #[test]
@@ -154,6 +199,7 @@ fn certificates_are_as_bad_as_they_say() {
         (Certificate::SelfSigned, "self-signed"),
         (Certificate::WrongHost, "Hostname mismatch"),
         (Certificate::Expired, "certificate has expired"),
+        (Certificate::NotYetValid, "not yet valid"),
     ];
     for (certificate, expected) in cases {
         let (said, _) = outcome(qq().certificate(certificate));

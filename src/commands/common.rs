@@ -272,6 +272,7 @@ pub fn wait_for_mailer(ended: Ended, again: &Again<'_>, (patience, lang): (Patie
         Waited::Done => {}
         // Who asked not to wait knows.
         Waited::TimeOver if patience.asked && bound.is_zero() => {}
+        Waited::TimeOver if bound.is_zero() => ui.trouble(words::not_waited_for(lang)),
         Waited::TimeOver | Waited::Interrupted => ui.trouble(words::still_under_way(lang)),
         Waited::Died => ui.trouble(words::mailer_died(lang)),
     }

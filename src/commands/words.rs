@@ -152,6 +152,17 @@ pub fn still_under_way(lang: Lang) -> &'static str {
     )
 }
 
+/// The front doesn't wait: no account could be reached just now.
+pub fn not_waited_for(lang: Lang) -> &'static str {
+    either(
+        lang,
+        "no mail server could be reached a moment ago, so the mail is left to the background; if it doesn't get through it is kept:\n\
+         `notify-done outbox list` shows what waits, `notify-done outbox flush` sends it",
+        "刚才连不上邮件服务器，邮件改为在后台发送；如果没有发出会保留下来：\n\
+         `notify-done outbox list` 可查看，`notify-done outbox flush` 即可发出",
+    )
+}
+
 /// `--pty full` where it can't be.
 pub fn no_full_pty(lang: Lang) -> &'static str {
     either(

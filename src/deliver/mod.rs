@@ -26,6 +26,12 @@ mod wire;
 mod words;
 
 #[cfg(test)]
+mod fallback_tests;
+#[cfg(test)]
+mod memory_tests;
+#[cfg(test)]
 pub(crate) mod responder;
 #[cfg(test)]
 mod smtp_faults;
+#[cfg(test)]
+mod testing;

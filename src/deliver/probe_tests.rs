@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{Auth, Tls};
 use crate::deliver::responder::{Certificate as Kind, Mode, Responder, say, server_config};
-use crate::deliver::smtp_faults::{Bench, on};
+use crate::deliver::testing::{Bench, on};
 use crate::deliver::transcript::Who;
 use crate::deliver::verdict::{Class, TlsTrouble};
 
@@ -125,7 +125,7 @@ fn a_mails_body_is_only_counted() {
     bench.attempt_by(&mut crate::deliver::courier::Courier::recording(recorder.clone()), "");
     let shown = recorder.transcript().to_string();
     let size =
-        std::fs::metadata(&bench.body).unwrap().len() as usize + crate::deliver::smtp_faults::HEADERS.len();
+        std::fs::metadata(&bench.body).unwrap().len() as usize + crate::deliver::testing::HEADERS.len();
     assert!(
         shown.contains(&format!("send: [{size} bytes]\n")) && shown.contains("  tls: TLSv1_3, TLS13_"),
         "{shown}"

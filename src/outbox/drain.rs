@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::choice::accounts_for;
+use super::choice::{accounts_for, scene};
 use super::entry::{Entry, EntryId, Folder, Whose};
-use super::event::{Event, Tally};
-use super::schedule::{Urgency, is_due};
+use super::event::{Event, Next, Tally};
+use super::round::{Unready, Wait};
+use super::schedule::{Urgency, expired, is_due};
 use super::store::{Claim, Place, Store};
 use crate::config::{Account, MailSettings, Mailbox, Secret};
+use crate::deliver::diagnose::{Diagnosis, diagnose};
 use crate::deliver::job::{Job, Ledger};
-use crate::deliver::verdict::{Attempt, Failure};
+use crate::deliver::verdict::{Attempt, Class, Failure};
 use crate::error::{Error, Kind, Result};
 
 /// How often to look whether another process has finished with an entry.
@@ -96,8 +98,15 @@ pub fn drain(store: &Store, plan: &Plan<'_>, hands: &mut Hands<'_>) -> Result<Ta
         }
     };
     let begin = Instant::now();
-    let mut drain =
-        Drain { store, plan, hands, resting: Vec::new(), secrets: Vec::new(), tally: Tally::default() };
+    let mut drain = Drain {
+        store,
+        plan,
+        hands,
+        resting: Vec::new(),
+        secrets: Vec::new(),
+        told: Vec::new(),
+        tally: Tally::default(),
+    };
     for id in ids {
         if plan.bound.is_some_and(|bound| begin.elapsed() > bound) {
             drain.tally.later += 1;
@@ -132,6 +141,14 @@ pub(super) struct Resting {
     pub failure: Failure,
 }
 
+/// Why a mail isn't even begun.
+struct Reason {
+    account: String,
+    diagnosis: Diagnosis,
+    until: Option<Timestamp>,
+    class: Class,
+}
+
 pub(super) struct Drain<'a, 'h> {
     pub store: &'a Store,
     pub plan: &'a Plan<'a>,
@@ -141,6 +158,8 @@ pub(super) struct Drain<'a, 'h> {
     pub resting: Vec<Resting>,
     /// Codes by the account's name. A command that prints one may take a while.
     pub secrets: Vec<(String, Rc<Secret>)>,
+    /// Accounts of which it was said that they rest.
+    pub told: Vec<String>,
     pub tally: Tally,
 }
 
@@ -167,18 +186,57 @@ impl Drain<'_, '_> {
     fn can_wait(&mut self, id: &EntryId) -> bool {
         let Ok(entry) = self.store.load(Folder::New, id) else { return false };
         // What a process that died has left unsaid is to be put right.
-        if entry.in_flight.is_some() || matches!(self.plan.pick, Pick::Only(_)) {
+        if entry.in_flight.is_some() || !matches!(self.plan.pick, Pick::All(_)) {
             return false;
         }
-        if !is_due(&entry, (self.hands.now)(), self.plan.urgency) {
+        let now = (self.hands.now)();
+        if !is_due(&entry, now, self.plan.urgency) {
             self.tally.later += 1;
             return true;
         }
         let accounts = accounts_for(&entry, self.plan.accounts, self.plan.preferred).unwrap_or_default();
-        let rests = |account: &&Account| self.resting(account).is_some();
-        let all_rest = !self.resting.is_empty() && accounts.iter().all(rests);
-        self.tally.kept += u32::from(all_rest);
-        all_rest
+        let Some(reason) = self.all_rest(&entry, &accounts) else { return false };
+        if expired(&entry, now, reason.until.is_none()) {
+            return false;
+        }
+        self.tally.kept += 1;
+        self.tell_rest(&entry, &reason);
+        true
+    }
+
+    /// Why none of these may be used now; None: one may.
+    fn all_rest(&mut self, entry: &Entry, accounts: &[&Account]) -> Option<Reason> {
+        let mut reason: Option<Reason> = None;
+        for account in accounts.iter().filter(|account| !entry.refused_by.contains(&account.name)) {
+            let Err(Unready::Rests(Wait { failure, until })) = self.ready(account) else { return None };
+            let reason = reason.get_or_insert_with(|| {
+                let diagnosis = diagnose(&failure, &scene(account));
+                Reason { account: account.name.clone(), diagnosis, until, class: failure.class }
+            });
+            // The first says why, the earliest when.
+            if until.is_some_and(|until| reason.until.is_none_or(|known| until < known)) {
+                (reason.until, reason.class) = (until, failure.class);
+            }
+        }
+        reason
+    }
+
+    /// Once for each account: it is the same for all that wait.
+    fn tell_rest(&mut self, entry: &Entry, reason: &Reason) {
+        if self.told.contains(&reason.account) {
+            return;
+        }
+        self.told.push(reason.account.clone());
+        let Reason { account, diagnosis, until, class } = reason;
+        let (form, gave_up) = (entry.form, None);
+        (self.hands.events)(Event::NotSent {
+            entry: entry.id.clone(),
+            account: Some(account.clone()),
+            diagnosis: diagnosis.clone(),
+            refused: Vec::new(),
+            kept: Folder::New,
+            next: Next { tried: false, at: *until, class: Some(*class), form, gave_up },
+        });
     }
 
     pub(super) fn resting(&self, account: &Account) -> Option<&Resting> {

@@ -20,14 +20,14 @@ use crate::deliver::verdict::{Attempt, Cause, Class, Failure, Outcome, Recipient
 use crate::error::{Error, Result};
 
 /// What an account that may be used is used with.
-struct Ready {
+pub(super) struct Ready {
     secret: Rc<Secret>,
     health: Health,
     tag: String,
 }
 
 /// Why an account isn't used.
-enum Unready {
+pub(super) enum Unready {
     /// It has to wait.
     Rests(Wait),
     /// Its code can't be had.
@@ -35,10 +35,10 @@ enum Unready {
 }
 
 /// What an account waits for.
-struct Wait {
-    failure: Failure,
+pub(super) struct Wait {
+    pub failure: Failure,
     /// None: nothing comes by itself.
-    until: Option<Timestamp>,
+    pub until: Option<Timestamp>,
 }
 
 /// What an account made of the mail.
@@ -119,9 +119,8 @@ impl Drain<'_, '_> {
             choose_recipients(&claim.entry.addressing, plan.mail, &accounts[0].address)
         });
         let mut round = Round::begin(&claim.entry, (self.hands.now)());
-        if let Some((account, outcome, results)) =
-            self.go_round(&mut claim, (&accounts, &recipients), &mut round)
-        {
+        let over = self.go_round(&mut claim, (&accounts, &recipients), &mut round);
+        if let Some((account, outcome, results)) = over {
             return self.finish(claim, account, (outcome, results));
         }
         let smaller = claim.entry.lesser_form().filter(|_| !round.too_large.is_empty());
@@ -189,7 +188,7 @@ impl Drain<'_, '_> {
     }
 
     /// May this account be used now?
-    fn ready(&mut self, account: &Account) -> std::result::Result<Ready, Unready> {
+    pub(super) fn ready(&mut self, account: &Account) -> std::result::Result<Ready, Unready> {
         if let Some(Resting { until, failure, .. }) = self.resting(account) {
             return Err(Unready::Rests(Wait { until: *until, failure: failure.clone() }));
         }
@@ -424,6 +423,7 @@ impl Drain<'_, '_> {
             let scene = self.plan.accounts.iter().find(|known| known.name == account).map(scene);
             let refused = scene.map(|scene| refusals(&results, &scene)).unwrap_or_default();
             let (next, entry) = (next_of(entry, round.tried), entry.id.clone());
+            self.told.push(account.clone());
             let account = Some(account);
             (self.hands.events)(Event::NotSent { entry, account, diagnosis, refused, kept, next });
         }

@@ -231,13 +231,16 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Resul
 }
 
 /// Creates `path` with `content`, whole, unless it is there already: then its content stays, and the
-/// answer is false. Synced, it is on the disk either way.
+/// answer is false. Synced, it is on the disk either way, and so are the names of the folders that it
+/// lies in, which may be as new: five of them, up to the user's own.
 pub fn create(path: &Path, content: &[u8], durability: Durability) -> io::Result<bool> {
     let dir = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let created = !path.is_file() && create_whole((dir, path), content, durability)?;
     if durability == Durability::Synced {
         File::open(path)?.sync_all()?;
         sync_dir(dir)?;
+        // Who may not read a folder that far up has not made it either.
+        dir.ancestors().skip(1).take(4).for_each(|above| super::best_effort(sync_dir(above)));
     }
     Ok(created)
 }

@@ -28,7 +28,13 @@ pub enum Stage {
     Handshake,
     Greeting,
     Ehlo,
+    /// EHLO behind STARTTLS; where the script says nothing of it, it is answered as the first is.
+    EhloAgain,
+    /// HELO; where the script says nothing of it, it is answered as EHLO is.
+    Helo,
     StartTls,
+    /// The n-th challenge of AUTH, from 0: LOGIN has two.
+    Challenge(usize),
     /// The verdict on a login.
     Auth,
     Mail,
@@ -61,6 +67,31 @@ pub enum Action {
     HalfThenDrop,
     /// The usual reply, a byte at a time with this pause after each.
     Trickle(Duration),
+    /// The usual reply in one line of this many bytes.
+    LongLine(usize),
+    /// The usual reply behind this many lines that say that it goes on.
+    ManyLines(usize),
+    /// The usual reply, its lines ended by LF alone.
+    BareLf,
+    /// These bytes as soon as the client has said something more; then all is taken in silence until it goes.
+    /// (Closing on bytes that nobody reads would take the answer back: RFC 9293 section 3.6.1.)
+    Last(Vec<u8>),
+}
+
+impl Action {
+    /// What goes over the wire in place of `answer`, which is `usual` unless the action is a reply.
+    pub(super) fn bytes(&self, answer: &str) -> Vec<u8> {
+        let wire = format!("{}\r\n", answer.replace('\n', "\r\n"));
+        let code = answer.get(..3).unwrap_or("250");
+        match self {
+            Self::Raw(bytes) | Self::Last(bytes) => bytes.clone(),
+            Self::LongLine(length) => format!("{code} {}\r\n", "x".repeat(*length)).into_bytes(),
+            Self::ManyLines(count) => [format!("{code}-more\r\n").repeat(*count), wire].concat().into_bytes(),
+            Self::BareLf => wire.replace('\r', "").into_bytes(),
+            Self::Reply(_) | Self::Trickle(_) => wire.into_bytes(),
+            Self::Hang | Self::Drop | Self::HalfThenHang | Self::HalfThenDrop => Vec::new(),
+        }
+    }
 }
 
 /// What the server does; the last word on a stage counts.
@@ -151,14 +182,18 @@ impl Script {
     /// What the client is told at `stage`; empty where nothing is said, or nothing that is a reply.
     pub(super) fn answer(&self, stage: Stage, usual: &str) -> String {
         match self.action(stage) {
-            None | Some(Action::Trickle(_)) => usual.to_owned(),
+            None | Some(Action::Trickle(_) | Action::LongLine(_) | Action::ManyLines(_) | Action::BareLf) => {
+                usual.to_owned()
+            }
             Some(Action::Reply(reply)) => reply.clone(),
-            Some(Action::Raw(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
+            Some(Action::Raw(bytes) | Action::Last(bytes)) => String::from_utf8_lossy(bytes).into_owned(),
             Some(Action::Hang | Action::Drop | Action::HalfThenHang | Action::HalfThenDrop) => String::new(),
         }
     }
 
     pub(super) fn action(&self, stage: Stage) -> Option<&Action> {
-        self.actions.iter().rev().find(|(at, _)| *at == stage).map(|(_, action)| action)
+        let said = |stage| self.actions.iter().rev().find(|(at, _)| *at == stage).map(|(_, action)| action);
+        let as_ehlo = matches!(stage, Stage::Helo | Stage::EhloAgain);
+        said(stage).or_else(|| said(Stage::Ehlo).filter(|_| as_ehlo))
     }
 }

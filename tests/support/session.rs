@@ -68,7 +68,11 @@ impl Session<'_> {
             let line = self.command()?;
             let (verb, argument) = line.split_once(' ').unwrap_or((&line, ""));
             match verb.to_ascii_uppercase().as_str() {
-                "EHLO" | "HELO" => self.hello(argument)?,
+                "EHLO" => self.hello(argument)?,
+                "HELO" => {
+                    let name = self.script.ehlo[0].clone();
+                    self.greeted(Stage::Helo, &format!("250 {name}"), argument)?;
+                }
                 "STARTTLS" => self.start_tls(tls)?,
                 "AUTH" => self.auth(argument)?,
                 "MAIL" => self.mail(argument)?,
@@ -88,7 +92,8 @@ impl Session<'_> {
     fn handshake(&mut self, tls: &Arc<ServerConfig>) -> Result<(), Over> {
         if self.script.action(Stage::Handshake).is_some() {
             self.say(Stage::Handshake, "")?;
-            return Err(Over);
+            // What the client says to that is taken until it goes: see `Action::Last`.
+            return self.take_all();
         }
         self.wire.start_tls(tls)?;
         self.over_tls = true;
@@ -106,8 +111,13 @@ impl Session<'_> {
             false => format!("250-{line}"),
         });
         let text = marked.collect::<Vec<_>>().join("\n");
+        let again = self.script.tls == TlsMode::StartTls && self.over_tls;
+        self.greeted(if again { Stage::EhloAgain } else { Stage::Ehlo }, &text, name)
+    }
+
+    fn greeted(&mut self, stage: Stage, usual: &str, name: &str) -> Result<(), Over> {
         self.transaction = None;
-        if self.say(Stage::Ehlo, &text)?.starts_with('2') {
+        if self.say(stage, usual)?.starts_with('2') {
             self.ehlo = Some(name.to_owned());
         }
         Ok(())
@@ -161,7 +171,11 @@ impl Session<'_> {
             true => self.user = Some(user),
             false => self.refused_logins += 1,
         }
-        self.say(Stage::Auth, usual)?;
+        if self.say(Stage::Auth, usual)?.starts_with('3') {
+            // One challenge more than there should be; whatever the client says to that is wrong.
+            self.line(LONGEST_AUTH)?;
+            self.send(b"501 that was one too many\r\n")?;
+        }
         Ok(())
     }
 
@@ -173,23 +187,23 @@ impl Session<'_> {
         };
         match mechanism {
             "PLAIN" => {
-                let whole = if initial.is_empty() { self.prompt("")? } else { unbase64(initial) };
+                let whole = if initial.is_empty() { self.prompt(0, "")? } else { unbase64(initial) };
                 Ok(whole.and_then(|text| {
                     let mut parts = text.split('\0').skip(1);
                     Some((parts.next()?.to_owned(), parts.next()?.to_owned()))
                 }))
             }
             "LOGIN" => {
-                let user = if initial.is_empty() { self.prompt(user_prompt)? } else { unbase64(initial) };
-                let code = self.prompt(code_prompt)?;
+                let user = if initial.is_empty() { self.prompt(0, user_prompt)? } else { unbase64(initial) };
+                let code = self.prompt(1, code_prompt)?;
                 Ok(user.zip(code))
             }
             _ => Ok(None),
         }
     }
 
-    fn prompt(&mut self, words: &str) -> Result<Option<String>, Over> {
-        self.send(format!("334 {}\r\n", STANDARD.encode(words)).as_bytes())?;
+    fn prompt(&mut self, number: usize, words: &str) -> Result<Option<String>, Over> {
+        self.say(Stage::Challenge(number), &format!("334 {}", STANDARD.encode(words)))?;
         let line = self.line(LONGEST_AUTH)?;
         Ok(unbase64(&String::from_utf8_lossy(&line)))
     }
@@ -303,24 +317,36 @@ impl Session<'_> {
     /// Does what the script says at `stage`; returns what the client was told.
     fn say(&mut self, stage: Stage, usual: &str) -> Result<String, Over> {
         let answer = self.script.answer(stage, usual);
-        let wire = format!("{}\r\n", answer.replace('\n', "\r\n")).into_bytes();
-        match self.script.action(stage).cloned() {
-            None | Some(Action::Reply(_)) => self.send(&wire)?,
-            Some(Action::Raw(bytes)) => self.send(&bytes)?,
-            Some(Action::Drop) => return Err(Over),
-            Some(Action::Hang) => return self.hang(),
-            Some(action @ (Action::HalfThenHang | Action::HalfThenDrop)) => {
+        let action = self.script.action(stage).cloned().unwrap_or_else(|| Action::Reply(answer.clone()));
+        let wire = action.bytes(&answer);
+        match action {
+            Action::Drop => return Err(Over),
+            Action::Hang => return self.hang(),
+            Action::HalfThenHang | Action::HalfThenDrop => {
                 self.send(&usual.as_bytes()[..usual.len() / 2])?;
                 return if action == Action::HalfThenHang { self.hang() } else { Err(Over) };
             }
-            Some(Action::Trickle(pause)) => {
+            Action::Trickle(pause) => {
                 for byte in wire {
                     self.send(&[byte])?;
                     std::thread::sleep(pause);
                 }
             }
+            Action::Last(_) => {
+                self.wire.wait_for_bytes()?;
+                self.send(&wire)?;
+                self.take_all()?;
+            }
+            _ => self.send(&wire)?,
         }
         Ok(answer)
+    }
+
+    /// Says no more; ends with the client.
+    fn take_all(&mut self) -> Result<(), Over> {
+        loop {
+            self.wire.line()?;
+        }
     }
 
     /// Takes nothing and says nothing until the server goes down.

@@ -10,11 +10,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{self, Backlog, listen};
 use rustls::ServerConfig;
 
 use super::session;
@@ -113,8 +115,12 @@ impl Shared {
 /// A running server; ends, with its connections, when dropped.
 pub struct ScriptedServer {
     address: SocketAddr,
+    /// Keeps the port while the server is down: other tests look for free ones.
+    listener: Arc<TcpListener>,
     shared: Arc<Shared>,
     listening: Option<JoinHandle<()>>,
+    /// Fill the queue of those who wait to be taken, while nobody is.
+    queued: Vec<TcpStream>,
 }
 
 impl ScriptedServer {
@@ -127,8 +133,10 @@ impl ScriptedServer {
             changed: Condvar::new(),
             stopping: AtomicBool::new(false),
         };
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut server = Self { address, shared: Arc::new(shared), listening: None };
+        let listener = listener();
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let (listener, shared) = (Arc::new(listener), Arc::new(shared));
+        let mut server = Self { address, listener, shared, listening: None, queued: Vec::new() };
         server.come_up();
         server
     }
@@ -145,11 +153,11 @@ impl ScriptedServer {
 
     /// From now on connections are refused; open ones are closed.
     pub fn go_down(&mut self) {
+        self.queued.clear();
         let Some(listening) = self.listening.take() else { return };
         self.shared.stopping.store(true, Ordering::SeqCst);
         self.shared.note(|_| ());
-        // Wakes accept(); that it fails means that nobody listens any more.
-        drop(TcpStream::connect(self.address));
+        self.stop_listening();
         listening.join().expect("the accepting thread doesn't panic");
         let (streams, sessions) = {
             let mut seen = self.shared.seen();
@@ -168,11 +176,34 @@ impl ScriptedServer {
     /// Listens (again), on the same port.
     pub fn come_up(&mut self) {
         assert!(self.listening.is_none(), "it is up");
-        let listener = TcpListener::bind(self.address).expect("the port is free");
-        self.address = listener.local_addr().expect("a bound socket has an address");
+        if !self.queued.is_empty() {
+            self.queued.clear();
+            self.stop_listening();
+        }
+        self.listen(128);
         self.shared.stopping.store(false, Ordering::SeqCst);
-        let shared = Arc::clone(&self.shared);
+        let (listener, shared) = (Arc::clone(&self.listener), Arc::clone(&self.shared));
         self.listening = Some(std::thread::spawn(move || accept(&listener, &shared)));
+    }
+
+    /// From now on connections are neither taken nor refused, as behind a firewall that drops packets:
+    /// for those who wait to be taken there is one place, and somebody has it (listen(2)).
+    pub fn go_deaf(&mut self) {
+        self.go_down();
+        self.listen(0);
+        while let Ok(stream) = TcpStream::connect_timeout(&self.address, Duration::from_millis(200)) {
+            self.queued.push(stream);
+            assert!(self.queued.len() < 16, "the queue never fills");
+        }
+    }
+
+    fn listen(&self, backlog: i32) {
+        listen(&*self.listener, Backlog::new(backlog).expect("it fits")).expect("the socket is bound");
+    }
+
+    /// The port stays ours: tcp(7) calls that a disconnect.
+    fn stop_listening(&self) {
+        socket::shutdown(self.listener.as_raw_fd(), socket::Shutdown::Read).expect("it is listening");
     }
 
     pub fn connections(&self) -> usize {
@@ -249,12 +280,26 @@ impl Drop for ScriptedServer {
     }
 }
 
+/// A socket on a free port. It is bound by its number, lest it lose it when it no longer listens.
+fn listener() -> TcpListener {
+    loop {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there are free ports");
+        let address = free.local_addr().expect("a bound socket has an address");
+        drop(free);
+        // Fails where somebody was quicker.
+        if let Ok(listener) = TcpListener::bind(address) {
+            return listener;
+        }
+    }
+}
+
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    for stream in listener.incoming() {
+    loop {
+        let taken = listener.accept();
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
-        let stream = stream.expect("accept() on loopback works");
+        let (stream, _) = taken.expect("accept() on loopback works");
         let kept = stream.try_clone().expect("descriptors are left");
         let session = {
             let shared = Arc::clone(shared);

@@ -17,6 +17,8 @@ pub enum Certificate {
     WrongHost,
     /// Signed by the test CA, valid until the end of 2020.
     Expired,
+    /// Signed by the test CA, valid from 2099 on.
+    NotYetValid,
 }
 
 struct Ca {
@@ -55,6 +57,10 @@ pub fn server_config(certificate: Certificate) -> Arc<ServerConfig> {
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2020, 12, 31);
     }
+    if certificate == Certificate::NotYetValid {
+        params.not_before = rcgen::date_time_ymd(2099, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2099, 12, 31);
+    }
     let key = KeyPair::generate().expect("ring makes P-256 keys");
     let signed = match certificate {
         Certificate::SelfSigned => params.self_signed(&key),
@@ -70,4 +76,19 @@ pub fn server_config(certificate: Certificate) -> Arc<ServerConfig> {
         .with_single_cert(chain, key)
         .expect("the key belongs to the certificate");
     Arc::new(config)
+}
+
+/// A ServerHello of a server that knows TLS 1.0 and no later (RFC 2246 section 7.4.1.3).
+pub fn tls10_server_hello() -> Vec<u8> {
+    let mut hello = vec![3, 1];
+    hello.extend_from_slice(&[0x5a; 32]);
+    // No session id, TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, no compression.
+    hello.extend_from_slice(&[0, 0xc0, 0x13, 0]);
+    let length = u8::try_from(hello.len()).expect("it is short");
+    [&[22, 3, 1, 0, length + 4, 2, 0, 0, length], hello.as_slice()].concat()
+}
+
+/// What such a server sends when it can't even say hello: the fatal alert `protocol_version`.
+pub fn tls10_alert() -> Vec<u8> {
+    vec![21, 3, 1, 0, 2, 2, 70]
 }

@@ -32,11 +32,13 @@ impl Wire {
         Self { stream: Stream::Plain(stream), pending: Vec::new(), used: 0 }
     }
 
-    /// TLS from here on. The handshake itself comes with the first byte that is sent or read.
+    /// TLS from here on: makes the handshake.
     pub(super) fn start_tls(&mut self, config: &Arc<ServerConfig>) -> Result<(), Over> {
         let Stream::Plain(stream) = &self.stream else { return Err(Over) };
         let connection = ServerConnection::new(Arc::clone(config)).map_err(|_| Over)?;
-        self.stream = Stream::Tls(Box::new(StreamOwned::new(connection, stream.try_clone()?)));
+        let mut tls = Box::new(StreamOwned::new(connection, stream.try_clone()?));
+        tls.conn.complete_io(&mut tls.sock)?;
+        self.stream = Stream::Tls(tls);
         Ok(())
     }
 
@@ -74,15 +76,25 @@ impl Wire {
             }
             self.pending.drain(..std::mem::take(&mut self.used));
             searched = self.pending.len();
-            let mut chunk = [0; 16_384];
-            let count = match &mut self.stream {
-                Stream::Plain(stream) => stream.read(&mut chunk)?,
-                Stream::Tls(stream) => stream.read(&mut chunk)?,
-            };
-            if count == 0 {
-                return Err(Over);
-            }
-            self.pending.extend_from_slice(&chunk[..count]);
+            self.read()?;
         }
+    }
+
+    /// Waits until there is something that nobody has read.
+    pub(super) fn wait_for_bytes(&mut self) -> Result<(), Over> {
+        if self.has_more() { Ok(()) } else { self.read() }
+    }
+
+    fn read(&mut self) -> Result<(), Over> {
+        let mut chunk = [0; 16_384];
+        let count = match &mut self.stream {
+            Stream::Plain(stream) => stream.read(&mut chunk)?,
+            Stream::Tls(stream) => stream.read(&mut chunk)?,
+        };
+        if count == 0 {
+            return Err(Over);
+        }
+        self.pending.extend_from_slice(&chunk[..count]);
+        Ok(())
     }
 }

@@ -132,7 +132,7 @@ fn two_flushes_at_once_send_once() {
 #[test]
 fn refusals_are_quoted_with_what_they_mean() {
     let cases = [
-        (Stage::End, "554 DT:SPM 163 smtp", "554", [0, 0, 0, 1]),
+        (Stage::End, "554 DT:SPM 163 smtp", "554", [1, 0, 0, 0]),
         (Stage::End, "421 Service busy", "421", [1, 0, 0, 0]),
         (Stage::Mail, "501 Mail from address must be same as authorization user", "501", [1, 0, 0, 0]),
         (Stage::Greeting, "554 \u{1b}[31mgo away", "go away", [0, 0, 0, 0]),

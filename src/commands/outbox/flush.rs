@@ -69,9 +69,22 @@ impl<'a> Flush<'a> {
     /// # Errors
     /// `Storage` when the outbox can't be read.
     pub fn run(&mut self, usual: &Loaded) -> Result<Exit> {
-        self.once(Scope::All, &stores()?, usual)?;
+        self.all(usual)?;
         self.say_what_is_left();
         Ok(self.exit())
+    }
+
+    /// Makes the notices that nobody lived to make, and tries each entry once. Gives the outboxes there
+    /// are then.
+    ///
+    /// # Errors
+    /// `Storage` when the outbox can't be read.
+    pub fn all(&mut self, usual: &Loaded) -> Result<Vec<Store>> {
+        let not_kept = missing::make(self.context, None, Patience::Wait, &mut |text| self.say(text)).not_kept;
+        let stores = stores()?;
+        self.once(Scope::All, &stores, usual)?;
+        self.tally.left += not_kept;
+        Ok(stores)
     }
 
     /// Tries each entry once.
@@ -80,10 +93,6 @@ impl<'a> Flush<'a> {
     /// `Storage` when the outbox can't be read.
     pub fn once(&mut self, scope: Scope<'_>, stores: &[Store], usual: &Loaded) -> Result<()> {
         let mut tally = Tally::default();
-        if matches!(scope, Scope::All) {
-            let say = &mut |text: &str| self.say(text);
-            tally.left += missing::make(self.context, None, Patience::Wait, say).not_kept;
-        }
         for whose in self.groups(scope, stores)? {
             tally += self.send(scope, &whose, stores, usual)?;
         }
@@ -213,12 +222,12 @@ impl<'a> Flush<'a> {
         match of_event(&event, &reader(self.lang)) {
             // Who asks for a flush wants to know, wherever stderr goes.
             Some(Word::Note(text)) => self.ui.done(&self.naming(&text)),
-            Some(Word::Trouble(text)) if matches!(event, Event::Trouble { .. }) => self.say(&text),
+            Some(Word::Trouble(text)) if matches!(*event, Event::Trouble { .. }) => self.say(&text),
             Some(Word::Trouble(text)) => self.ui.trouble(&self.naming(&text)),
             Some(Word::Summary(text)) => self.ui.block(&text),
             Some(Word::Here { .. } | Word::Done) | None => {}
         }
-        self.events.borrow_mut().push(event);
+        self.events.borrow_mut().push(*event);
     }
 
     fn naming(&self, text: &str) -> String {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::super::event_words::Reader;
-use super::flush::{Flush, Scope};
+use super::flush::Flush;
+use super::reader;
 use super::words::{ends_soon, watching};
-use super::{reader, stores};
 use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
 use crate::outbox::entry::Folder;
@@ -31,8 +31,7 @@ pub fn run(flush: &mut Flush<'_>) -> Result<Exit> {
     loop {
         // Read anew each time: it may be mended meanwhile.
         let loaded = flush.context.load();
-        let stores = stores()?;
-        flush.once(Scope::All, &stores, &loaded)?;
+        let stores = flush.all(&loaded)?;
         // What was asked for has been done: from now on each is tried when it is due.
         flush.urgency = Urgency::Due;
         let waiting = Waiting::of(&stores)?;
