@@ -18,7 +18,7 @@ pub use outbox::{OutboxAction, OutboxArgs, WhichEntries};
 #[command(
     name = "notify-done",
     version,
-    override_usage = "notify-done [OPTIONS] -- COMMAND [ARG]...\n       make 2>&1 | notify-done pipe [OPTIONS]\n       notify-done preview | runs | outbox | config-example",
+    override_usage = "notify-done [OPTIONS] -- COMMAND [ARG]...\n       make 2>&1 | notify-done pipe [OPTIONS]\n       notify-done preview | runs | outbox | doctor | config-example",
     after_help = "The exit status is the command's; 125: our own failure before it ran, or its status is lost; 126: not executable, 127: not found.\nEach option but -v and -q is also a variable (--min-duration: NOTIFY_DONE_MIN_DURATION), most are a key of notify.toml.\n`notify-done config-example` prints a notify.toml with every key explained.",
     disable_help_subcommand = true,
     args_conflicts_with_subcommands = true,
@@ -48,6 +48,8 @@ pub enum Sub {
     Runs(Late<RunsArgs>),
     /// The notices that are kept: list them, send them now, try one again, drop one
     Outbox(Late<OutboxArgs>),
+    /// Look why mails don't go out: settings, network, TLS, login, step by step, with what to do
+    Doctor(Late<DoctorArgs>),
     /// Print notify.example.toml: every key of notify.toml, explained
     ConfigExample,
 }
@@ -205,6 +207,27 @@ pub struct PreviewArgs {
     /// Language of the mail: auto, en, zh
     #[arg(long, value_name = "LANG")]
     pub lang: Option<Language>,
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Send a mail by each account that can log in, to where its notices go
+    #[arg(long)]
+    pub send: bool,
+    /// Show the dialogue with the server, with times; the authorization code is struck out
+    #[arg(long)]
+    pub transcript: bool,
+    /// Ask the server whether it takes mail for this recipient, without sending one
+    #[arg(long, value_name = "ADDRESS")]
+    pub verify: Option<Mailbox>,
+    /// Only this account of notify.toml; else all
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub common: CommonArgs,
 }

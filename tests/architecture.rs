@@ -7,6 +7,10 @@ use std::path::{Path, PathBuf};
 const PURE: &[&str] = &[
     "cli.rs",
     "cli/",
+    "commands/doctor/checkup.rs",
+    "commands/doctor/page.rs",
+    "commands/doctor/values.rs",
+    "commands/doctor/words.rs",
     "commands/event_words.rs",
     "commands/outbox/units.rs",
     "commands/outbox/words.rs",

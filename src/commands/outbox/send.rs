@@ -65,7 +65,8 @@ pub fn drain_with(store: &Store, plan: &Plan<'_>, tell: &mut dyn FnMut(Told)) ->
     drain(store, plan, hands)
 }
 
-fn no_code(account: &Account) -> Error {
+/// Nothing says where the code is.
+pub fn no_code(account: &Account) -> Error {
     Error::new(Kind::Secret, format!("account `{}` has no auth_code", account.name))
         .hint("write auth_code into its table in notify.toml; `notify-done config-example` shows the ways")
 }
