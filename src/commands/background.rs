@@ -1,6 +1,7 @@
 //! Going on with what a first try left in the outbox: by the mailer for a while after its run, and
 //! within a bound by each start. In silence: nobody's terminal is ours here.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -12,10 +13,11 @@ use super::common::Context;
 use super::missing;
 use super::outbox::drain_telling;
 use crate::config::{Loaded, Overrides, SecretSource, Settings};
+use crate::deliver::verdict::Class;
 use crate::outbox::drain::{Pick, Plan};
 use crate::outbox::entry::{Entry, EntryId, Folder, Whose};
 use crate::outbox::event::Tally;
-use crate::outbox::schedule::{Urgency, is_past, untried_until};
+use crate::outbox::schedule::{Urgency, is_past, next_try, untried_until};
 use crate::outbox::store::Store;
 use crate::run::facts::RunId;
 use crate::sys::fs::{create_private, open_ours};
@@ -91,11 +93,14 @@ impl<'a> Background<'a> {
 
     /// Sends what becomes due of these, until none will in its time.
     fn serve(&self, ids: impl Fn() -> Vec<EntryId>, patience: SignedDuration, send: impl Fn()) {
+        let mut vain = Vain::default();
         loop {
             let now = clock::now();
-            let Some(next) = self.next(&ids(), patience, now) else { return };
+            let Some(next) = next(&self.waiting(&ids(), now), &vain, patience, now) else { return };
             if next <= now {
                 send();
+                let now = clock::now();
+                vain.note(&self.waiting(&ids(), now), now);
                 continue;
             }
             // By steps, since the clock may be set, the machine sleep, and others add theirs.
@@ -138,17 +143,19 @@ impl<'a> Background<'a> {
     fn young(&self, patience: SignedDuration) -> Vec<EntryId> {
         let (mut ids, now) = (self.store.list(Folder::New).unwrap_or_default(), clock::now());
         ids.reverse();
-        let young = |id: &EntryId| {
-            self.store.load(Folder::New, id).map_or(true, |entry| now.duration_since(born(&entry)) < patience)
+        let age = |id: &EntryId| {
+            self.store.load(Folder::New, id).ok().map(|entry| now.duration_since(born(&entry)))
         };
-        ids.into_iter().take_while(young).collect()
+        // Those from before the clock was set back come first.
+        let from_now = ids.into_iter().skip_while(|id| age(id).is_some_and(|age| age <= -patience));
+        from_now.take_while(|id| age(id).is_none_or(|age| age < patience)).collect()
     }
 
-    /// When the first of these is due; None: none will be in its time.
-    fn next(&self, ids: &[EntryId], patience: SignedDuration, now: Timestamp) -> Option<Timestamp> {
+    /// Those of these that lie in new/ and will be due by themselves.
+    fn waiting(&self, ids: &[EntryId], now: Timestamp) -> Vec<Waiting> {
         let entries = ids.iter().filter_map(|id| self.store.load(Folder::New, id).ok());
-        let in_time = |entry: Entry| due(&entry, now).filter(|at| at.duration_since(born(&entry)) < patience);
-        entries.filter_map(in_time).min()
+        let of = |entry: Entry| Some(Waiting { due: due(&entry, now)?, born: born(&entry), id: entry.id });
+        entries.filter_map(of).collect()
     }
 
     /// None: another process has it. Asked twice, since that one may have had its last look just before
@@ -173,6 +180,47 @@ impl<'a> Background<'a> {
     }
 }
 
+/// An entry that waits for its time.
+#[derive(Debug)]
+struct Waiting {
+    id: EntryId,
+    due: Timestamp,
+    born: Timestamp,
+}
+
+/// What was due and still is after a try: its account rests or is gone, notify.toml can't be used, the
+/// disk is full. How often, and when it is tried again.
+#[derive(Debug, Default)]
+struct Vain(BTreeMap<EntryId, (u32, Timestamp)>);
+
+impl Vain {
+    /// Notes what is still due when all that was due has been tried.
+    fn note(&mut self, waiting: &[Waiting], now: Timestamp) {
+        let mut before = std::mem::take(&mut self.0);
+        for Waiting { id, .. } in waiting.iter().filter(|waiting| waiting.due <= now) {
+            let tries = before.remove(id).map_or(0, |(tries, _)| tries).saturating_add(1);
+            let again = next_try(Class::Transient, tries, now).unwrap_or(Timestamp::MAX);
+            self.0.insert(id.clone(), (tries, again));
+        }
+    }
+}
+
+/// When the first of these is to be tried; None: none is in its time.
+fn next(waiting: &[Waiting], vain: &Vain, patience: SignedDuration, now: Timestamp) -> Option<Timestamp> {
+    let tried = |Waiting { id, due, .. }: &Waiting| match vain.0.get(id) {
+        Some((_, again)) if *due <= now && !is_past(*again, now) => *again,
+        _ => (*due).max(now),
+    };
+    // A clock that was set back makes none wait for years.
+    let in_time = |born: Timestamp, at: Timestamp| at.duration_since(born).abs() < patience;
+    waiting
+        .iter()
+        .map(|it| (it.born, tried(it)))
+        .filter(|(born, at)| in_time(*born, *at))
+        .map(|(_, at)| at)
+        .min()
+}
+
 /// Since when it is tried.
 fn born(entry: &Entry) -> Timestamp {
     entry.revived.unwrap_or(entry.created)
@@ -184,5 +232,62 @@ fn due(entry: &Entry, now: Timestamp) -> Option<Timestamp> {
         Some(next) if is_past(next, now) => Some(now),
         Some(next) => Some(next),
         None => untried_until(entry),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
+    }
+
+    fn waiting(id: &str, due: i64) -> Waiting {
+        Waiting { id: EntryId::parse(id).unwrap(), due: at(due), born: at(0) }
+    }
+
+    /// Catches: a process that goes round and round at full speed, deaf to TERM, for a mail that is due and
+    /// that nobody can send: notify.toml is broken, or its account rests or is gone.
+    #[test]
+    fn what_was_tried_in_vain_is_tried_further_and_further_apart() {
+        let (mut vain, mut now, mut tries) = (Vain::default(), at(1), Vec::new());
+        let all = |now| [waiting("stuck", 1), Waiting { due: now, ..waiting("stuck-too", 1) }];
+        while let Some(next) = next(&all(now), &vain, HOUR, now) {
+            if next <= now {
+                tries.push(now.as_second() / 60);
+                vain.note(&all(now), now);
+            }
+            now = next;
+        }
+        assert_eq!(tries, [1, 2, 4, 8, 16, 32]);
+    }
+
+    /// Catches: a mail that waits longer since another can't be sent, a count that outlives its reason.
+    #[test]
+    fn the_others_are_tried_when_they_are_due() {
+        let mut vain = Vain::default();
+        for minute in [1, 2, 4, 8] {
+            vain.note(&[waiting("stuck", 1), waiting("later", 20)], at(minute));
+        }
+        let both = |later| [waiting("stuck", 1), waiting("later", later)];
+        assert_eq!(next(&both(10), &vain, HOUR, at(9)), Some(at(10)));
+        assert_eq!(next(&both(10), &vain, HOUR, at(11)), Some(at(11)));
+        assert_eq!(next(&both(20), &vain, HOUR, at(9)), Some(at(16)));
+        vain.note(&[waiting("stuck", 17)], at(16));
+        vain.note(&[waiting("stuck", 17)], at(17));
+        assert_eq!(next(&[waiting("stuck", 17)], &vain, HOUR, at(17)), Some(at(18)));
+    }
+
+    /// Catches: a process that stays for a year since the clock was set back by one, or leaves at once for a
+    /// clock that was put right by seconds.
+    #[test]
+    fn a_clock_that_is_set_ends_it() {
+        let vain = Vain::default();
+        assert_eq!(next(&[waiting("a", 1)], &vain, HOUR, at(-1)), Some(at(1)));
+        assert_eq!(next(&[waiting("a", -100)], &vain, HOUR, at(-100)), None);
+        assert_eq!(next(&[waiting("a", 1)], &vain, HOUR, at(60)), None);
     }
 }

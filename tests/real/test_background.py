@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import harness
@@ -66,6 +67,23 @@ class BackgroundTest(unittest.TestCase):
         kills.wait_until("the process that waits", lambda: len(self.processes()) == 1)
         kills.wait_until("its wait", self.heeds_term)
         os.kill(self.processes()[0], signal.SIGTERM)
+        kills.wait_until("its end", lambda: not self.processes(), 5)
+        self.assertEqual(len(self.entries("new")), 1)
+
+    def test_who_can_do_nothing_sleeps(self):
+        """Catches: a process that goes round and round at full speed, and deaf to TERM, since notify.toml was
+        broken after its first try."""
+        self.sandbox.run("--wait", "30s", "--", "true")
+        kills.wait_until("the process that waits", lambda: len(self.processes()) == 1)
+        (entry,) = self.entries("new")
+        entry.write_text(entry.read_text().replace('"next_try": "20', '"next_try": "19'))
+        self.sandbox.write_config("nonsense = [")
+        # Nothing shows that it has looked: it does each half a minute.
+        time.sleep(32)
+        (pid,) = self.processes()
+        fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+        self.assertLess((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), 1)
+        os.kill(pid, signal.SIGTERM)
         kills.wait_until("its end", lambda: not self.processes(), 5)
         self.assertEqual(len(self.entries("new")), 1)
 
