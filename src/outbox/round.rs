@@ -405,10 +405,10 @@ impl Drain<'_, '_> {
         let now = (self.hands.now)();
         let entry = &mut claim.entry;
         entry.rounds += u32::from(round.tried && round.counts);
-        if round.spam
-            && let Some(form) = entry.lesser_form()
-        {
-            entry.form = form;
+        if round.spam {
+            // Another account may have asked for the lesser form in this round: to whom took the full one
+            // for spam it is new all the same.
+            entry.form = entry.lesser_form().unwrap_or(entry.form);
             round.waits.push((Class::Content, Some(next_form(now))));
         }
         let next = round.next(entry.rounds, now);
@@ -419,7 +419,10 @@ impl Drain<'_, '_> {
             Some((_, at)) => expired(entry, now, at.is_none()).then_some(GaveUp::Expired),
         };
         let kept = if entry.gave_up.is_some() { Folder::Failed } else { Folder::New };
-        if let Some(Tried { account, diagnosis, results }) = round.last.or(round.rested) {
+        // Nobody was asked, if those who have not refused it yet are gone from notify.toml.
+        let told = round.last.or(round.rested).or_else(|| self.last_refusal(&claim.entry));
+        let entry = &mut claim.entry;
+        if let Some(Tried { account, diagnosis, results }) = told {
             let scene = self.plan.accounts.iter().find(|known| known.name == account).map(scene);
             let refused = scene.map(|scene| refusals(&results, &scene)).unwrap_or_default();
             let (next, entry) = (next_of(entry, round.tried), entry.id.clone());
@@ -430,9 +433,21 @@ impl Drain<'_, '_> {
         self.settle(claim, kept)
     }
 
-    /// There is nobody to send it with.
-    fn without_account(&mut self, claim: Claim, diagnosis: Diagnosis) -> Result<()> {
-        let (entry, kept) = (claim.entry.id.clone(), Folder::New);
+    /// Why the entry was refused when it was tried last.
+    fn last_refusal(&self, entry: &Entry) -> Option<Tried> {
+        entry.attempts.iter().rev().find_map(|attempt| {
+            let Outcome::Failed(failure) = &attempt.outcome else { return None };
+            let account = self.plan.accounts.iter().find(|known| known.name == attempt.account)?;
+            let (account, diagnosis) = (account.name.clone(), diagnose(failure, &scene(account)));
+            Some(Tried { account, diagnosis, results: Vec::new() })
+        })
+    }
+
+    /// There is nobody to send it with: it waits until there is, but not for ever.
+    fn without_account(&mut self, mut claim: Claim, diagnosis: Diagnosis) -> Result<()> {
+        let old = expired(&claim.entry, (self.hands.now)(), true);
+        claim.entry.gave_up = old.then_some(GaveUp::Expired);
+        let (entry, kept) = (claim.entry.id.clone(), if old { Folder::Failed } else { Folder::New });
         let (next, refused) = (next_of(&claim.entry, false), Vec::new());
         (self.hands.events)(Event::NotSent { entry, account: None, diagnosis, refused, kept, next });
         self.settle(claim, kept)

@@ -249,6 +249,67 @@ fn behind_a_held_login_it_is_given_up_after_days() {
     assert_eq!(bench.load(Folder::Failed, "a").gave_up, Some(GaveUp::Expired));
 }
 
+/// Catches: the notice of a run whose account was renamed or removed since, which lies in new/ for ever.
+#[test]
+fn without_its_account_it_is_given_up_after_days() {
+    let server = sends();
+    for pinned in [false, true] {
+        let mut bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+        let mut claim = bench.store.claim(&id("a")).unwrap().unwrap();
+        let gone = Some("gone".to_owned());
+        (claim.entry.pinned, claim.entry.addressing.account) =
+            if pinned { (gone, None) } else { (None, gone) };
+        claim.settle(Folder::New).unwrap();
+        assert_eq!(bench.drain(), tally(0, 1, 0, 0));
+        let Event::NotSent { account: None, kept: Folder::New, .. } = bench.last() else { panic!() };
+        later(&mut bench, 5 * 24 * 60);
+        assert_eq!(bench.drain(), tally(0, 0, 1, 0));
+        let Event::NotSent { next, kept: Folder::Failed, .. } = bench.last() else { panic!() };
+        assert_eq!(next.gave_up, Some(GaveUp::Expired));
+        assert_eq!(bench.load(Folder::Failed, "a").gave_up, Some(GaveUp::Expired));
+    }
+    assert!(server.taken().is_empty());
+}
+
+/// Catches: a mail given up though the account that took it for spam was never asked to take the lesser form,
+/// since another wanted that one for its size.
+#[test]
+fn who_took_it_for_spam_is_asked_again_when_another_found_it_too_large() {
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    let (full, large) = (AtomicBool::new(true), AtomicBool::new(true));
+    let first = Responder::start(Mode::Plain, move |seen| {
+        (seen == "." && full.swap(false, SeqCst)).then(|| say("554 DT:SPM 163 smtp12,abc")).flatten()
+    });
+    let second = Responder::start(Mode::Plain, move |seen| match seen {
+        "." => say("554 anything else"),
+        _ if seen.starts_with("MAIL") && large.swap(false, SeqCst) => say("552 exceeded mailsize limit"),
+        _ => None,
+    });
+    let mut bench = Bench::new(vec![account("10001", first.port), account("10002", second.port)], &["a"]);
+    with_plain(&bench, "a");
+    assert_eq!(bench.drain(), tally(0, 1, 0, 0), "{:?}", bench.events());
+    assert_eq!(bench.load(Folder::New, "a").refused_by, ["10002"]);
+    later(&mut bench, 2);
+    assert_eq!(bench.drain(), tally(1, 0, 0, 0));
+    assert_eq!(first.taken().len(), 1);
+}
+
+/// Catches: a mail that goes to failed/ without a word, since those who would still take it are gone from
+/// notify.toml.
+#[test]
+fn what_is_given_up_unasked_is_told() {
+    let (first, second) = (refuses(".", "554 anything else"), refuses("MAIL", "451 later"));
+    let mut bench = Bench::new(vec![account("10001", first.port), account("10002", second.port)], &["a"]);
+    assert_eq!(bench.drain(), tally(0, 1, 0, 0));
+    bench.accounts.pop();
+    later(&mut bench, 1);
+    bench.events();
+    assert_eq!(bench.drain(), tally(0, 0, 1, 0));
+    let Event::NotSent { account, diagnosis, kept: Folder::Failed, .. } = bench.last() else { panic!() };
+    assert_eq!(account.as_deref(), Some("10001"));
+    assert_eq!(diagnosis.reply.unwrap().text, "anything else");
+}
+
 /// Catches: thousands of claims, each synced to the disk, for nothing.
 #[test]
 fn what_has_to_wait_is_not_touched() {
