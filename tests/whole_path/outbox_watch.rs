@@ -52,6 +52,25 @@ fn a_watch_sends_what_waits_when_it_is_due() {
     scene.env.notify_done(["outbox", "flush", "--watch"]).says(&["nothing waits"]).run().assert_code(0);
 }
 
+/// Catches: a watch that says twice a minute, for days, why a mail has to wait.
+#[test]
+fn a_watch_says_once_why_a_mail_waits() {
+    let mut scene = scene();
+    scene.server.set_script(qq().reply_at(Stage::Auth, "535 Error: authentication failed"));
+    scene.env.notify_done(["--", "true"]).stderr_is_free().run().assert_code(0);
+    scene.server.set_script(qq());
+    suspected(&mut scene, SignedDuration::from_secs(2));
+    let record = scene.env.state().join("outbox/new").join(&scene.ids("new")[1]).join("entry.json");
+    let entry = fs::read_to_string(&record).unwrap();
+    fs::write(&record, entry.replace("\"content\"", "\"transient\"")).unwrap();
+    let watch = watch(&scene);
+    watch.wait_for_stderr("next try in 59m");
+    watch.signal(Signal::SIGINT);
+    let done = watch.finish();
+    done.assert_code(1);
+    assert_eq!(done.stderr.matches("has to wait").count(), 1, "{}", done.stderr);
+}
+
 /// Catches: a Ctrl-C that is heard only after the sleep, or that leaves a status of success.
 #[test]
 fn a_watch_ends_at_once_when_asked() {

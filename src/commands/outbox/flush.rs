@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::exit::{self, Exit};
 use crate::outbox::drain::{Pick, Plan};
 use crate::outbox::entry::{EntryId, Whose};
-use crate::outbox::event::{Event, Tally};
+use crate::outbox::event::{Event, Next, Tally};
 use crate::outbox::held::Which;
 use crate::outbox::schedule::Urgency;
 use crate::outbox::store::Store;
@@ -222,12 +222,16 @@ impl<'a> Flush<'a> {
         match of_event(&event, &reader(self.lang)) {
             // Who asks for a flush wants to know, wherever stderr goes.
             Some(Word::Note(text)) => self.ui.done(&self.naming(&text)),
-            Some(Word::Trouble(text)) if matches!(*event, Event::Trouble { .. }) => self.say(&text),
+            Some(Word::Trouble(text)) if is_unchanged(&event) => self.say(&text),
             Some(Word::Trouble(text)) => self.ui.trouble(&self.naming(&text)),
             Some(Word::Summary(text)) => self.ui.block(&text),
             Some(Word::Here { .. } | Word::Done) | None => {}
         }
-        self.events.borrow_mut().push(*event);
+        // A watch that goes on for weeks finds the same again and again.
+        let mut events = self.events.borrow_mut();
+        if !is_unchanged(&event) || !events.contains(&event) {
+            events.push(*event);
+        }
     }
 
     fn naming(&self, text: &str) -> String {
@@ -306,6 +310,11 @@ impl JsonEntry {
     fn new(id: &str) -> Self {
         Self { id: id.to_owned(), state: None, events: Vec::new() }
     }
+}
+
+/// Does it only tell that nothing could be done?
+fn is_unchanged(event: &Event) -> bool {
+    matches!(event, Event::Trouble { .. } | Event::NotSent { next: Next { tried: false, .. }, .. })
 }
 
 fn of_store(chosen: &[Found<'_>], store: &Store, whose: &Whose) -> Vec<EntryId> {
