@@ -54,23 +54,16 @@ pub fn of_event(event: &Event, reader: &Reader) -> Option<Word> {
             // What passes by itself is worth no alarm, since another has it.
             if diagnosis.class == Class::Transient { Word::Note(told) } else { Word::Trouble(told) }
         }
-        Event::NotSent { diagnosis, refused, kept, next, .. } => {
-            let told = not_sent(diagnosis, *kept, next, reader);
+        Event::NotSent { account, diagnosis, refused, kept, next, .. } => {
+            // No time brings back an account that is gone.
+            let next = if account.is_none() { Next { at: None, class: None, ..*next } } else { *next };
+            let told = not_sent(diagnosis, *kept, &next, reader);
             let refused = refused.iter().map(|r| format!("\n{}", refusal(r, lang)));
             Word::Trouble(std::iter::once(told).chain(refused).collect())
         }
-        Event::Unknown { diagnosis, .. } => {
-            let cause = say(&diagnosis.cause, lang);
-            Word::Trouble(match lang {
-                Lang::En => format!(
-                    "the mail was handed over, but the answer is missing: {cause}\n\
-                     it may have arrived; it is kept, and `notify-done outbox flush` sends it again under the same id"
-                ),
-                Lang::Zh => format!(
-                    "邮件已交给服务器，但没有收到答复：{cause}\n\
-                     它可能已送达；邮件已保留，`notify-done outbox flush` 会用同一编号再发"
-                ),
-            })
+        Event::Unknown { diagnosis, kept, next, .. } => {
+            let (cause, fix) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang));
+            Word::Trouble(format!("{cause}\n{fix}\n{}", what_follows(*kept, next, reader)))
         }
         Event::Trouble { entry, message, hint } => {
             let hint = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
@@ -103,8 +96,11 @@ fn not_sent(diagnosis: &Diagnosis, kept: Folder, next: &Next, reader: &Reader) -
         (_, true) => either(lang, "the mail could not be sent yet: ", "邮件暂时没有发出："),
         (_, false) => either(lang, "the mail has to wait: ", "邮件需要等待："),
     };
-    let then = if kept == Folder::Failed { given_up(next, lang) } else { what_next(next, reader) };
-    format!("{begin}{cause}{reply}\n{fix}\n{then}")
+    format!("{begin}{cause}{reply}\n{fix}\n{}", what_follows(kept, next, reader))
+}
+
+fn what_follows(kept: Folder, next: &Next, reader: &Reader) -> String {
+    if kept == Folder::Failed { given_up(next, reader.lang) } else { what_next(next, reader) }
 }
 
 fn given_up(next: &Next, lang: Lang) -> String {
@@ -133,16 +129,20 @@ fn what_next(next: &Next, reader: &Reader) -> String {
     match (next.class, at, lang) {
         (Some(Class::Credentials), Some(at), Lang::En) => format!(
             "it is kept, and goes out with `notify-done outbox flush` as soon as the code is mended; \
-             the old one is tried again at {at} at the earliest"
+             the old one is tried again at {at} at the earliest, or now with `notify-done outbox flush --all`"
         ),
         (Some(Class::Credentials), Some(at), Lang::Zh) => format!(
-            "邮件已保留，改正授权码后运行 `notify-done outbox flush` 即可发出；旧授权码最早 {at} 再试"
+            "邮件已保留，改正授权码后运行 `notify-done outbox flush` 即可发出；旧授权码最早 {at} 再试，\
+             运行 `notify-done outbox flush --all` 可立即再试"
         ),
         (Some(Class::Credentials), None, Lang::En) => "it is kept; the old code isn't tried any more, \
-            so mend it, then run `notify-done outbox flush`"
+            so mend it, then run `notify-done outbox flush` (if it was good all the same: \
+            `notify-done outbox flush --all`)"
             .to_owned(),
         (Some(Class::Credentials), None, Lang::Zh) => {
-            "邮件已保留；旧授权码不会再试，请改正后运行 `notify-done outbox flush`".to_owned()
+            "邮件已保留；旧授权码不会再试，请改正后运行 `notify-done outbox flush`\
+             （如果旧授权码其实有效，运行 `notify-done outbox flush --all`）"
+                .to_owned()
         }
         (Some(Class::Content), Some(at), Lang::En) if next.form == Form::Plain => {
             format!(

@@ -170,8 +170,12 @@ pub fn no_account(wanted: Option<&str>) -> Diagnosis {
                 format!("notify.toml 里没有账号 {name:?}"),
             ),
             Text::new(
-                format!("add [accounts.{name}] to notify.toml, or choose another by --account or `account`"),
-                format!("在 notify.toml 里加上 [accounts.{name}]，或用 --account、`account` 另选一个"),
+                format!(
+                    "write [accounts.{name}] into notify.toml, or give the account this name again: the mail is to go by it, or may have gone by it"
+                ),
+                format!(
+                    "在 notify.toml 里写上 [accounts.{name}]，或把账号改回这个名字：这封邮件指定由它发送，或可能已由它发出"
+                ),
             ),
         ),
         None => (

@@ -131,8 +131,8 @@ pub(super) static LOGIN_ON_WEB: Meaning = meaning(
         "{host} 要求先在网页上登录一次 {address}",
     ],
     [
-        "log in to {address} on the web, confirm that it was you, then run `notify-done outbox flush`",
-        "在网页登录 {address} 并确认是本人操作，然后运行 `notify-done outbox flush`",
+        "log in to {address} on the web, confirm that it was you, then run `notify-done outbox flush --all`",
+        "在网页登录 {address} 并确认是本人操作，然后运行 `notify-done outbox flush --all`",
     ],
 );
 pub(super) static DISABLED: Meaning = meaning(

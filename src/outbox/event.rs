@@ -73,6 +73,7 @@ pub enum Event {
         account: String,
         diagnosis: Diagnosis,
         kept: Folder,
+        next: Next,
     },
     /// It can't be read or recorded; it is left alone.
     Trouble {

@@ -382,7 +382,7 @@ impl Drain<'_, '_> {
                 Event::NotSent { entry, account: Some(name), diagnosis, refused, kept, next }
             }
             Outcome::Unknown(failure) => {
-                Event::Unknown { entry, account: name, diagnosis: diagnose(&failure, &scene), kept }
+                Event::Unknown { entry, account: name, diagnosis: diagnose(&failure, &scene), kept, next }
             }
             Outcome::Accepted { receipt } if refused.is_empty() => Event::Sent {
                 entry,
