@@ -1,7 +1,9 @@
 //! The health of accounts on disk: `outbox/accounts/<mark>.json`, one file for each login at a server.
 
+use std::fs::{File, TryLockError};
 use std::io::Read;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ring::digest::{Context, SHA256};
@@ -15,6 +17,14 @@ use crate::sys::{best_effort, ids};
 
 /// No file of ours is larger, bytes.
 const LARGEST: u64 = 64 * 1024;
+
+/// Another's login is waited for no longer than this: it may wait for a server that doesn't answer.
+const TURN: Duration = Duration::from_secs(5);
+/// How often to look whether it is through.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The turn to find out whether a code is good, until it is dropped.
+pub(super) struct Turn(#[allow(dead_code, reason = "held, never used")] File);
 
 /// What a login led to.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +63,24 @@ impl Store {
             // A power cut may take it: then one login more is made.
             replace(&path, &health.to_json(), Durability::Atomic)
         }));
+    }
+
+    /// Takes the turn to log in, or waits until whoever has it is through (None): of many processes that end
+    /// at once, one finds out that a code is stale, and the others see what it has noted.
+    ///
+    /// A lock of the folder, so that no death leaves it behind. Where there are no locks (NFS) nobody waits.
+    pub(super) fn turn(&self) -> Option<Turn> {
+        best_effort(private_dir(&self.accounts()));
+        let folder = File::open(self.accounts()).ok()?;
+        if folder.try_lock().is_ok() {
+            return Some(Turn(folder));
+        }
+        let begin = Instant::now();
+        let busy = || matches!(folder.try_lock_shared(), Err(TryLockError::WouldBlock));
+        while busy() && begin.elapsed() < TURN {
+            std::thread::sleep(LOOK);
+        }
+        None
     }
 
     /// Was this account found unreachable a moment ago?

@@ -104,6 +104,7 @@ pub fn drain(store: &Store, plan: &Plan<'_>, hands: &mut Hands<'_>) -> Result<Ta
         hands,
         resting: Vec::new(),
         secrets: Vec::new(),
+        logged_in: Vec::new(),
         told: Vec::new(),
         tally: Tally::default(),
     };
@@ -158,6 +159,8 @@ pub(super) struct Drain<'a, 'h> {
     pub resting: Vec<Resting>,
     /// Codes by the account's name. A command that prints one may take a while.
     pub secrets: Vec<(String, Rc<Secret>)>,
+    /// Accounts whose code was found good.
+    pub logged_in: Vec<String>,
     /// Accounts of which it was said that they rest.
     pub told: Vec<String>,
     pub tally: Tally,

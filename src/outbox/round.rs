@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::accounts::tag;
+use super::accounts::{Turn, tag};
 use super::choice::{accepted, accounts_for, choose_recipients, contact, refusals, scene, worst};
 use super::drain::{Drain, Letterhead, Pick, Resting};
 use super::entry::{AttemptRecord, Contact, Entry, Folder, GaveUp, Recipients, Standing, State};
@@ -24,6 +24,7 @@ pub(super) struct Ready {
     secret: Rc<Secret>,
     health: Health,
     tag: String,
+    turn: Option<Turn>,
 }
 
 /// Why an account isn't used.
@@ -162,7 +163,7 @@ impl Drain<'_, '_> {
         (account, recipients): (&Account, &Recipients),
         round: &mut Round,
     ) -> Step {
-        let ready = match self.ready(account) {
+        let ready = match self.ready_in_turn(account) {
             Ok(ready) => Ok(ready),
             Err(Unready::Failed(failure)) => Err(failure),
             Err(Unready::Rests(Wait { failure, until })) => {
@@ -204,13 +205,25 @@ impl Drain<'_, '_> {
         let health = self.store.health(account);
         let tag = tag(&health, account, &secret);
         match health.permit(&tag, (self.hands.now)(), self.plan.urgency) {
-            Permit::Go => Ok(Ready { secret, health, tag }),
+            Permit::Go => Ok(Ready { secret, health, tag, turn: None }),
             Permit::Wait { until, failure } => {
                 let (name, rests) = (account.name.clone(), failure.clone());
                 self.resting.push(Resting { account: name, until, failure: rests });
                 Err(Unready::Rests(Wait { failure, until }))
             }
         }
+    }
+
+    /// May this account be used now, as far as others know who log in at this moment?
+    fn ready_in_turn(&mut self, account: &Account) -> std::result::Result<Ready, Unready> {
+        let ready = self.ready(account)?;
+        let unreachable = ready.health.is_unreachable((self.hands.now)());
+        if unreachable || self.logged_in.contains(&account.name) {
+            return Ok(ready);
+        }
+        let turn = self.store.turn();
+        let ready = self.ready(account)?;
+        Ok(Ready { turn, ..ready })
     }
 
     /// Its code can't be had: nor can it for the next mail, and asking may take a while, or somebody's
@@ -233,13 +246,17 @@ impl Drain<'_, '_> {
         (account, ready): (&Account, Ready),
         recipients: &Recipients,
     ) -> Attempt {
-        let Ready { secret, health: before, tag } = ready;
+        // Another's comes when what this one shows is noted.
+        let Ready { secret, health: before, tag, mut turn } = ready;
         let mut health = before.clone();
         if health.reserve(&tag, (self.hands.now)()) {
             self.store.save_health(account, &health);
         }
         let reserved = health.clone();
-        let attempt = self.attempt(claim, (account, &secret), recipients);
+        let attempt = self.attempt(claim, (account, &secret), recipients, &mut turn);
+        if !attempt.recipients.is_empty() && !self.logged_in.contains(&account.name) {
+            self.logged_in.push(account.name.clone());
+        }
         health.learn(&before, &attempt, &tag, (self.hands.now)());
         if health != reserved {
             self.store.save_health(account, &health);
@@ -262,6 +279,7 @@ impl Drain<'_, '_> {
         claim: &mut Claim,
         (account, secret): (&Account, &Secret),
         recipients: &Recipients,
+        turn: &mut Option<Turn>,
     ) -> Attempt {
         let entry = &claim.entry;
         let from_name = entry.addressing.from_name.clone().or_else(|| self.plan.mail.from_name.clone());
@@ -289,6 +307,8 @@ impl Drain<'_, '_> {
         (self.hands.send)(&job, &mut |progress| {
             match progress {
                 Progress::Recipients(results) => {
+                    // The login went well: nobody need wait for the mail.
+                    turn.take();
                     taken = accepted(results);
                     claim.entry.record_verdicts(recipients, results);
                 }

@@ -159,3 +159,19 @@ fn a_limit_on_file_sizes_costs_no_notice() {
     let mail = scene.mail();
     assert!(crate::text(&mail).contains("\nx\n"), "{}", crate::text(&mail));
 }
+
+/// Catches: an account that a provider locks since forty jobs end at once, each of which makes a login with the
+/// same stale code.
+#[test]
+fn of_many_that_end_at_once_one_logs_in_with_a_stale_code() {
+    let scene = Scene::with("[notify]\nkeep_trying = \"0s\"");
+    scene.server.set_script(qq().reply_at(Stage::Auth, "535 Error: authentication failed"));
+    let begin = || scene.env.notify_done(["--", "sleep", "0.5"]).stderr_is_free().start();
+    let runs: Vec<_> = (0..10).map(|_| begin()).collect();
+    for run in runs {
+        let done = run.finish();
+        done.assert_code(0);
+        assert!(done.stderr.contains("authorization code"), "{}", done.stderr);
+    }
+    assert_eq!((scene.kept(), scene.server.logins().len()), ([10, 0, 0, 0], 1));
+}
