@@ -18,7 +18,7 @@ use crate::outbox::drain::{Pick, Plan};
 use crate::outbox::entry::{Entry, EntryId, Folder, Whose};
 use crate::outbox::event::Tally;
 use crate::outbox::schedule::{Urgency, is_past, next_try, untried_until};
-use crate::outbox::store::Store;
+use crate::outbox::store::{Place, Store};
 use crate::run::facts::RunId;
 use crate::sys::fs::{create_private, open_ours};
 use crate::sys::{best_effort, clock, paths, process, signals};
@@ -139,10 +139,12 @@ impl<'a> Background<'a> {
         (!loaded.unusable() && !loaded.settings.accounts.is_empty()).then_some(loaded.settings)
     }
 
-    /// Those in new/ whose time of being tried isn't over. By their ids, which begin with the time.
+    /// Those that wait or are being sent, and whose time of being tried isn't over. By their ids, which begin with the time.
     fn young(&self, patience: SignedDuration) -> Vec<EntryId> {
         let (mut ids, now) = (self.store.list(Folder::New).unwrap_or_default(), clock::now());
-        ids.reverse();
+        ids.extend(self.store.sending().unwrap_or_default());
+        ids.sort_by(|one, other| other.cmp(one));
+        ids.dedup();
         let age = |id: &EntryId| {
             self.store.load(Folder::New, id).ok().map(|entry| now.duration_since(born(&entry)))
         };
@@ -151,11 +153,20 @@ impl<'a> Background<'a> {
         from_now.take_while(|id| age(id).is_none_or(|age| age < patience)).collect()
     }
 
-    /// Those of these that lie in new/ and will be due by themselves.
+    /// Those of these that will be due by themselves, or may be: what another process is sending comes back
+    /// if that fails, or dies.
     fn waiting(&self, ids: &[EntryId], now: Timestamp) -> Vec<Waiting> {
-        let entries = ids.iter().filter_map(|id| self.store.load(Folder::New, id).ok());
-        let of = |entry: Entry| Some(Waiting { due: due(&entry, now)?, born: born(&entry), id: entry.id });
-        entries.filter_map(of).collect()
+        let of = |id: &EntryId| {
+            let seen = self.store.look(id, Place::In(Folder::New)).ok()??;
+            let entry = seen.entry.ok()?;
+            let due = match seen.place {
+                Place::In(Folder::New) => due(&entry, now)?,
+                Place::Sending => now,
+                Place::In(_) => return None,
+            };
+            Some(Waiting { due, born: born(&entry), id: entry.id })
+        };
+        ids.iter().filter_map(of).collect()
     }
 
     /// None: another process has it. Asked twice, since that one may have had its last look just before
@@ -189,7 +200,7 @@ struct Waiting {
 }
 
 /// What was due and still is after a try: its account rests or is gone, notify.toml can't be used, the
-/// disk is full. How often, and when it is tried again.
+/// disk is full, another process has it. How often, and when it is tried again.
 #[derive(Debug, Default)]
 struct Vain(BTreeMap<EntryId, (u32, Timestamp)>);
 

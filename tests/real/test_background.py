@@ -87,6 +87,22 @@ class BackgroundTest(unittest.TestCase):
         kills.wait_until("its end", lambda: not self.processes(), 5)
         self.assertEqual(len(self.entries("new")), 1)
 
+    def test_a_flush_that_fails_does_not_end_it(self):
+        """Catches: a mail that nobody tries any more, since somebody flushed in vain at the moment when the process
+        that waits for it looked whether there still is one."""
+        self.sandbox.run("--wait", "30s", "--", "true")
+        kills.wait_until("the process that waits", lambda: len(self.processes()) == 1)
+        (pid,) = self.processes()
+        silent = socket.socket()
+        silent.bind(("127.0.0.1", self.port))
+        silent.listen()
+        self.addCleanup(silent.close)
+        # Longer than between two looks.
+        self.configure(timeout='"35s"')
+        self.sandbox.run("outbox", "flush")
+        self.assertEqual(len(self.entries("new")), 1)
+        self.assertEqual(self.processes(), [pid])
+
     def heeds_term(self):
         for pid in self.processes():
             status = dict(line.split(":\t") for line in open(f"/proc/{pid}/status") if ":\t" in line)
