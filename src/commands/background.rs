@@ -94,12 +94,13 @@ impl<'a> Background<'a> {
         loop {
             let now = clock::now();
             let Some(next) = self.next(&ids(), patience, now) else { return };
-            if next <= now {
+            let due = next <= now;
+            if due {
                 send();
-                continue;
             }
-            // By steps, since the clock may be set, the machine sleep, and others add theirs.
-            let step = next.duration_since(now).min(LOOK);
+            // By steps, since the clock may be set, the machine sleep, and others add theirs. What couldn't
+            // be tried is still due: not at once again.
+            let step = if due { LOOK } else { next.duration_since(now).min(LOOK) };
             signals::heed_term(|| best_effort(process::poll(&mut [], Duration::try_from(step).ok())));
         }
     }

@@ -59,6 +59,18 @@ pub fn of_event(event: &Event, reader: &Reader) -> Option<Word> {
             let refused = refused.iter().map(|r| format!("\n{}", refusal(r, lang)));
             Word::Trouble(std::iter::once(told).chain(refused).collect())
         }
+        Event::Unknown { diagnosis, kept: Folder::Failed, .. } => {
+            let cause = say(&diagnosis.cause, lang);
+            Word::Trouble(match lang {
+                Lang::En => format!(
+                    "the mail was handed over again, and again the answer is missing: {cause}\n\
+                     it may have arrived; it was tried for days, and isn't tried any more"
+                ),
+                Lang::Zh => format!(
+                    "邮件再次交给服务器，仍然没有收到答复：{cause}\n它可能已送达；已尝试多日，不再重试"
+                ),
+            })
+        }
         Event::Unknown { diagnosis, .. } => {
             let cause = say(&diagnosis.cause, lang);
             Word::Trouble(match lang {

@@ -430,10 +430,12 @@ impl Drain<'_, '_> {
         self.settle(claim, kept)
     }
 
-    /// There is nobody to send it with.
-    fn without_account(&mut self, claim: Claim, diagnosis: Diagnosis) -> Result<()> {
-        let (entry, kept) = (claim.entry.id.clone(), Folder::New);
-        let (next, refused) = (next_of(&claim.entry, false), Vec::new());
+    /// There is nobody to send it with. It doesn't wait for ever for an account that isn't there any more.
+    fn without_account(&mut self, mut claim: Claim, diagnosis: Diagnosis) -> Result<()> {
+        let entry = &mut claim.entry;
+        entry.gave_up = expired(entry, (self.hands.now)(), true).then_some(GaveUp::Expired);
+        let kept = if entry.gave_up.is_some() { Folder::Failed } else { Folder::New };
+        let (entry, next, refused) = (entry.id.clone(), next_of(entry, false), Vec::new());
         (self.hands.events)(Event::NotSent { entry, account: None, diagnosis, refused, kept, next });
         self.settle(claim, kept)
     }

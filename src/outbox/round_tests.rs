@@ -249,6 +249,23 @@ fn behind_a_held_login_it_is_given_up_after_days() {
     assert_eq!(bench.load(Folder::Failed, "a").gave_up, Some(GaveUp::Expired));
 }
 
+/// Catches: a mail that waits for ever for an account that was taken out of notify.toml.
+#[test]
+fn behind_an_account_that_is_gone_it_is_given_up_after_days() {
+    let server = sends();
+    let mut bench = Bench::new(vec![account("10002", server.port)], &["a"]);
+    let mut claim = bench.store.claim(&id("a")).unwrap().unwrap();
+    claim.entry.pinned = Some("10001".into());
+    claim.settle(Folder::New).unwrap();
+    assert_eq!(bench.drain(), tally(0, 1, 0, 0));
+    later(&mut bench, 5 * 24 * 60);
+    assert_eq!(bench.drain(), tally(0, 0, 1, 0));
+    let Event::NotSent { account: None, next, diagnosis, .. } = bench.last() else { panic!() };
+    assert_eq!(next.gave_up, Some(GaveUp::Expired));
+    assert!(diagnosis.cause.en.contains("\"10001\""));
+    assert!(server.taken().is_empty());
+}
+
 /// Catches: thousands of claims, each synced to the disk, for nothing.
 #[test]
 fn what_has_to_wait_is_not_touched() {
