@@ -47,6 +47,10 @@ fn start() -> Exit {
             let ui = ui(args.action.common());
             outcome(commands::outbox::run(&args.action, &ui), &ui)
         }
+        Some(Sub::Doctor(Late(args))) => {
+            let ui = ui(&args.common);
+            outcome(commands::doctor::run(&args), &ui)
+        }
         Some(Sub::ConfigExample) => {
             let done = ui::result(crate::config::load::TEMPLATE);
             Exit::Code(if done.is_ok() { exit::DONE } else { exit::NOT_DONE })

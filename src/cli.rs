@@ -1,5 +1,7 @@
 //! The command line: exactly what was typed, and nothing done about it yet. Pure.
 
+mod outbox;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,7 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand, ValueE
 
 use crate::config::{Attach, Language, Mailbox, On, Overrides, Wait, values};
 use crate::run::wiring::PtyMode;
+pub use outbox::{OutboxAction, OutboxArgs, WhichEntries};
 
 /// Runs a command as if it ran alone, keeps its output, and mails you a summary with the full log
 /// when it ends, from your own QQ, 163 or other mailbox.
@@ -15,7 +18,7 @@ use crate::run::wiring::PtyMode;
 #[command(
     name = "notify-done",
     version,
-    override_usage = "notify-done [OPTIONS] -- COMMAND [ARG]...\n       make 2>&1 | notify-done pipe [OPTIONS]\n       notify-done preview | runs | outbox | config-example",
+    override_usage = "notify-done [OPTIONS] -- COMMAND [ARG]...\n       make 2>&1 | notify-done pipe [OPTIONS]\n       notify-done preview | runs | outbox | doctor | config-example",
     after_help = "The exit status is the command's; 125: our own failure before it ran, or its status is lost; 126: not executable, 127: not found.\nEach option but -v and -q is also a variable (--min-duration: NOTIFY_DONE_MIN_DURATION), most are a key of notify.toml.\n`notify-done config-example` prints a notify.toml with every key explained.",
     disable_help_subcommand = true,
     args_conflicts_with_subcommands = true,
@@ -45,6 +48,8 @@ pub enum Sub {
     Runs(Late<RunsArgs>),
     /// The notices that are kept: list them, send them now, try one again, drop one
     Outbox(Late<OutboxArgs>),
+    /// Look why mails don't go out: settings, network, TLS, login, step by step, with what to do
+    Doctor(Late<DoctorArgs>),
     /// Print notify.example.toml: every key of notify.toml, explained
     ConfigExample,
 }
@@ -207,109 +212,24 @@ pub struct PreviewArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct OutboxArgs {
-    #[command(subcommand)]
-    pub action: OutboxAction,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum OutboxAction {
-    /// What is kept, the newest at the end: why it hasn't gone out, and when the next try is
-    List {
-        /// All that is kept, not only the newest 50 of each kind; and the receipts of what was sent
-        #[arg(long)]
-        all: bool,
-        /// One JSON document: {"entries": […]}, all that waits or was given up; with --all what was sent, too
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        common: CommonArgs,
-    },
-    /// All that is known of a mail: recipients, each try with the server's answer, what to do
-    Show {
-        /// Id of the mail or its run, or enough of its beginning or of the part behind the `-`; else the newest
-        entry: Option<String>,
-        /// One JSON document
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        common: CommonArgs,
-    },
-    /// Try mails again, at once, as if they had never been tried: when you have mended what was wrong
-    #[command(
-        override_usage = "notify-done outbox retry [OPTIONS] ENTRY...\n       notify-done outbox retry [OPTIONS] --all-failed"
-    )]
-    Retry {
-        #[command(flatten)]
-        which: WhichEntries,
-        #[command(flatten)]
-        common: CommonArgs,
-    },
-    /// Remove mails that weren't sent, for good: nobody gets them then
-    #[command(
-        override_usage = "notify-done outbox drop [OPTIONS] ENTRY...\n       notify-done outbox drop [OPTIONS] --all-failed"
-    )]
-    Drop {
-        #[command(flatten)]
-        which: WhichEntries,
-        #[command(flatten)]
-        common: CommonArgs,
-    },
-    /// Send what is kept, now
-    Flush {
-        /// All that is kept: also what isn't due yet, and the older notices from before there was an account
-        #[arg(long)]
-        all: bool,
-        /// Go on until nothing waits any more; Ctrl-C ends it
-        #[arg(long)]
-        watch: bool,
-        /// One JSON document at the end: {"entries": […], "tally": {…}}
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        common: CommonArgs,
-    },
-    /// Have systemd flush the outbox every quarter of an hour; without it, print a line for crontab
-    InstallTimer {
-        /// Print the unit files, and do nothing
-        #[arg(long)]
-        print: bool,
-        /// Take the timer away again
-        #[arg(long, conflicts_with = "print")]
-        uninstall: bool,
-        /// One JSON document
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        common: CommonArgs,
-    },
-}
-
-/// What is to be tried again, or removed.
-#[derive(Debug, Args)]
-pub struct WhichEntries {
-    /// Id of the mail or its run, or enough of its beginning or of the part behind the `-`
-    #[arg(value_name = "ENTRY", required_unless_present = "all_failed")]
-    pub entries: Vec<String>,
-    /// All that were given up
-    #[arg(long, conflicts_with = "entries")]
-    pub all_failed: bool,
+pub struct DoctorArgs {
+    /// Send a mail by each account that can log in, to where its notices go
+    #[arg(long)]
+    pub send: bool,
+    /// Show the dialogue with the server, with times; the authorization code is struck out
+    #[arg(long)]
+    pub transcript: bool,
+    /// Ask the server whether it takes mail for this recipient, without sending one
+    #[arg(long, value_name = "ADDRESS")]
+    pub verify: Option<Mailbox>,
+    /// Only this account of notify.toml; else all
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
     /// One JSON document
     #[arg(long)]
     pub json: bool,
-}
-
-impl OutboxAction {
-    pub fn common(&self) -> &CommonArgs {
-        match self {
-            Self::List { common, .. }
-            | Self::Show { common, .. }
-            | Self::Retry { common, .. }
-            | Self::Drop { common, .. }
-            | Self::Flush { common, .. }
-            | Self::InstallTimer { common, .. } => common,
-        }
-    }
+    #[command(flatten)]
+    pub common: CommonArgs,
 }
 
 #[derive(Debug, Args)]

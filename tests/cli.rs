@@ -131,7 +131,7 @@ fn a_pipe_into_the_bare_name_is_told_of_pipe() {
 
 #[test]
 fn wrong_usage_of_a_subcommand_is_2_and_names_what_is_wrong() {
-    let cases: [(&[&str], &str); 19] = [
+    let cases: [(&[&str], &str); 21] = [
         (&["runs"], "list"),
         (&["runs", "stop", "--timeout", "soon"], "soon"),
         (&["runs", "log", "a", "b"], "b"),
@@ -151,6 +151,8 @@ fn wrong_usage_of_a_subcommand_is_2_and_names_what_is_wrong() {
         (&["outbox", "retry"], "--all-failed"),
         (&["outbox", "drop", "1a2b", "--all-failed"], "--all-failed"),
         (&["outbox", "install-timer", "--print", "--uninstall"], "--uninstall"),
+        (&["doctor", "--verify", "nobody"], "--verify"),
+        (&["doctor", "qq"], "qq"),
         (&["config-example", "x"], "x"),
     ];
     for (args, says) in cases {
@@ -198,6 +200,7 @@ fn help_fits_on_a_screen_and_a_half() {
         &["outbox", "drop", "--help"],
         &["outbox", "install-timer", "--help"],
         &["outbox", "flush", "--help"],
+        &["doctor", "--help"],
         &["runs", "--help"],
         &["runs", "list", "--help"],
         &["runs", "show", "--help"],
@@ -301,7 +304,7 @@ fn every_flag_is_a_variable_and_a_key_as_the_help_says() {
 /// Catches a flag in the documents that isn't there (any more).
 #[test]
 fn the_documents_name_flags_that_exist() {
-    let pages: [&[&str]; 13] = [
+    let pages: [&[&str]; 14] = [
         &["--help"],
         &["pipe", "--help"],
         &["preview", "--help"],
@@ -311,6 +314,7 @@ fn the_documents_name_flags_that_exist() {
         &["outbox", "drop", "--help"],
         &["outbox", "install-timer", "--help"],
         &["outbox", "flush", "--help"],
+        &["doctor", "--help"],
         &["runs", "list", "--help"],
         &["runs", "show", "--help"],
         &["runs", "log", "--help"],

@@ -15,7 +15,7 @@ use crate::config::{Loaded, Overrides, SecretSource, Settings};
 use crate::outbox::drain::{Pick, Plan};
 use crate::outbox::entry::{Entry, EntryId, Folder, Whose};
 use crate::outbox::event::Tally;
-use crate::outbox::schedule::{Urgency, is_past};
+use crate::outbox::schedule::{Urgency, is_past, untried_until};
 use crate::outbox::store::Store;
 use crate::run::facts::RunId;
 use crate::sys::fs::{create_private, open_ours};
@@ -25,8 +25,6 @@ use crate::sys::{best_effort, clock, paths, process, signals};
 const BOUND: Duration = Duration::from_secs(60);
 /// How often to look for what other processes have put there.
 const LOOK: SignedDuration = SignedDuration::from_secs(30);
-/// A mail that nobody has tried for so long was left by a process that died.
-const UNTRIED: SignedDuration = SignedDuration::from_secs(30);
 /// A process's last look at the outbox, and its end, take less.
 const LAST_LOOK: Duration = Duration::from_secs(2);
 /// There while some process waits for what becomes due.
@@ -185,7 +183,6 @@ fn due(entry: &Entry, now: Timestamp) -> Option<Timestamp> {
     match entry.next_try {
         Some(next) if is_past(next, now) => Some(now),
         Some(next) => Some(next),
-        None if entry.attempt_count == 0 => born(entry).checked_add(UNTRIED).ok(),
-        None => None,
+        None => untried_until(entry),
     }
 }

@@ -3,6 +3,7 @@
 pub mod background;
 pub mod claims;
 pub mod common;
+pub mod doctor;
 pub mod event_words;
 pub mod find;
 pub mod keep;

@@ -81,7 +81,7 @@ pub fn text_of(bytes: &OsStr) -> String {
 pub fn naming(text: &str, config: Option<&Path>) -> String {
     let Some(config) = config else { return text.to_owned() };
     let flag = format!(" --config {}", for_shell(config));
-    ["outbox flush", "outbox flush --all", "outbox retry", "preview"].iter().fold(
+    ["outbox flush", "outbox flush --all", "outbox retry", "preview", "doctor", "doctor --send"].iter().fold(
         text.to_owned(),
         |text, command| {
             text.replace(&format!("`notify-done {command}`"), &format!("`notify-done {command}{flag}`"))

@@ -298,6 +298,11 @@ impl Provenance {
         self
     }
 
+    /// All that isn't left at its default, by key.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Source)> {
+        self.sources.iter().map(|(key, source)| (key.as_str(), source))
+    }
+
     /// Where the value of `mail.to`, `accounts.qq.port`, … came from.
     pub fn source(&self, key: &str) -> Source {
         self.sources.get(key).cloned().unwrap_or(Source::Default)

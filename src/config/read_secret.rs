@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use secrecy::zeroize::Zeroizing;
 
 use super::load::{Hands, for_shell, open};
 use super::secret::may_hold_code;
@@ -77,7 +78,8 @@ fn from_env(
     let hint = format!("export {name} where notify-done starts, or use auth_code = {{ file = \"…\" }}");
     let value =
         lookup(name).ok_or_else(|| failed(source).because("it isn't set").hint(not_there(source, &hint)))?;
-    let text = value.into_string().map_err(|_| failed(source).because("it isn't UTF-8").hint(&hint))?;
+    let text = value.into_string().map(Zeroizing::new);
+    let text = text.map_err(|_| failed(source).because("it isn't UTF-8").hint(&hint))?;
     let secret = Secret::parse(&text).map_err(|unfit| failed(source).because(unfit).hint(&hint))?;
     Ok(ReadSecret { secret, warning: None })
 }
@@ -101,7 +103,7 @@ fn from_file(source: &SecretSource, path: &Path) -> Result<ReadSecret> {
         let cause = format!("others may write it (mode {:04o})", mode & 0o7777);
         return Err(failed(source).because(cause).hint(format!("run: chmod 600 {shown}")));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = room();
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(io_failed)?;
     if bytes.len() as u64 > LARGEST {
         return Err(failed(source).because("it is larger than 64 KiB").hint(&usual));
@@ -115,6 +117,12 @@ fn from_file(source: &SecretSource, path: &Path) -> Result<ReadSecret> {
         )
     });
     Ok(ReadSecret { secret, warning })
+}
+
+/// Room for what is read: zeroed when it is dropped, and large enough never to be moved, which would leave
+/// a copy behind.
+fn room() -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Vec::with_capacity(usize::try_from(LARGEST + 2).unwrap_or(0)))
 }
 
 /// The first line, without its end and without the mark that some editors put in front of UTF-8.
@@ -154,9 +162,8 @@ fn from_command(source: &SecretSource, line: &str, limit: Duration) -> Result<Re
     Ok(ReadSecret { secret, warning: None })
 }
 
-#[derive(Default)]
 struct Collected {
-    out: Vec<u8>,
+    out: Zeroizing<Vec<u8>>,
     err: Vec<u8>,
     /// None: the time was up.
     status: Option<ExitStatus>,
@@ -167,7 +174,7 @@ struct Collected {
 fn collect(child: &mut Child, limit: Duration) -> std::io::Result<Collected> {
     let started = Instant::now();
     let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
-    let mut collected = Collected::default();
+    let mut collected = Collected { out: room(), err: Vec::new(), status: None };
     loop {
         // Asked before reading: all that an ended command wrote is in the pipes by then.
         collected.status = child.try_wait()?;
@@ -193,8 +200,8 @@ fn pull(pipe: &mut Option<impl Read + AsFd>, into: &mut Vec<u8>) -> std::io::Res
     if retried(poll(&mut fds, PollTimeout::ZERO))? == 0 {
         return Ok(false);
     }
-    let mut buffer = [0; 4096];
-    let count = open.read(&mut buffer)?;
+    let mut buffer = Zeroizing::new([0; 4096]);
+    let count = open.read(&mut *buffer)?;
     if count == 0 {
         *pipe = None;
     }

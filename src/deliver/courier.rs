@@ -7,7 +7,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::connect::{failure, within};
 use super::job::{Job, Ledger, Progress};
-use super::session::Session;
+use super::recorder::Recorder;
+use super::session::{Lookout, Session};
 use super::smtp::{Mailing, local};
 use super::verdict::{Attempt, Cause, Class, Failure, Outcome, RecipientResult, Stage};
 use crate::config::{Account, Endpoint, Secret, Server};
@@ -22,6 +23,7 @@ const FRESH: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Courier {
     runtime: Option<Runtime>,
+    recorder: Option<Recorder>,
     kept: Option<Kept>,
 }
 
@@ -86,6 +88,11 @@ impl Courier {
         Self::default()
     }
 
+    /// One that takes all down that is said.
+    pub fn recording(recorder: Recorder) -> Self {
+        Self { runtime: None, recorder: Some(recorder), kept: None }
+    }
+
     /// Makes one try at handing the mail over. Never panics or hangs: every step has its limit.
     ///
     /// A kept connection that turns out dead, or unwilling, before anything of the mail was settled
@@ -93,9 +100,9 @@ impl Courier {
     pub fn attempt(&mut self, job: &Job<'_>, ledger: Ledger<'_>) -> Attempt {
         let begin = Instant::now();
         let mut recipients = Vec::new();
-        let kept = self.kept.take();
+        let (kept, recorder) = (self.kept.take(), self.recorder.clone());
         let done = match self.runtime() {
-            Ok(runtime) => runtime.block_on(carry(kept, job, &mut recipients, ledger)),
+            Ok(runtime) => runtime.block_on(carry((kept, recorder), job, &mut recipients, ledger)),
             Err(failure) => {
                 Done { outcome: Err(failure), endpoint: job.account.server.endpoint(), kept: None }
             }
@@ -133,7 +140,7 @@ impl Drop for Courier {
 }
 
 async fn carry(
-    kept: Option<Kept>,
+    (kept, mut recorder): (Option<Kept>, Option<Recorder>),
     job: &Job<'_>,
     recipients: &mut Vec<RecipientResult>,
     ledger: Ledger<'_>,
@@ -160,7 +167,7 @@ async fn carry(
             _ => return done,
         }
     }
-    let (opened, endpoint) = open_anywhere(job.account).await;
+    let (opened, endpoint) = open_anywhere(job.account, &mut recorder).await;
     let mut session = match opened {
         Ok(session) => session,
         Err(failure) => return Done { outcome: Err(failure), endpoint, kept: None },
@@ -186,6 +193,7 @@ async fn usable(kept: Option<Kept>, job: &Job<'_>) -> Option<Kept> {
         return None;
     }
     if kept.unfinished || kept.since.elapsed() > FRESH {
+        kept.session.wire.note_command("RSET");
         let answer = within(kept.session.limits.connect, kept.session.wire.ask(b"RSET\r\n")).await;
         if !matches!(answer, Ok(Ok(answer)) if answer.digit() == 2) {
             return None;
@@ -202,9 +210,11 @@ fn may_be_its_age(failure: &Failure) -> bool {
         Cause::Reply(_) => {
             failure.stage == Stage::MailFrom && !matches!(failure.class, Class::Throttled | Class::DailyLimit)
         }
-        Cause::Closed | Cause::Broken { .. } | Cause::Timeout { .. } | Cause::Malformed { .. } => {
-            failure.stage <= Stage::RcptTo
-        }
+        Cause::Closed
+        | Cause::Broken { .. }
+        | Cause::Timeout { .. }
+        | Cause::Malformed { .. }
+        | Cause::Tls(_) => failure.stage <= Stage::RcptTo,
         _ => false,
     }
 }
@@ -236,10 +246,10 @@ impl Kept {
 
 /// Opens a session at the account's own endpoint or at one of its fallbacks, and says at which. When
 /// none will do, the failure that got furthest is told, the first of equals.
-async fn open_anywhere(account: &Account) -> (Result<Session, Failure>, Endpoint) {
+async fn open_anywhere(account: &Account, lookout: &mut dyn Lookout) -> (Result<Session, Failure>, Endpoint) {
     let mut told: Option<(Failure, Endpoint)> = None;
     for endpoint in account.server.endpoints() {
-        match Session::open(account, endpoint).await {
+        match Session::open(account, endpoint, lookout).await {
             Ok(session) => return (Ok(session), endpoint),
             Err(failure) if !failure.another_port_may_do() => return (Err(failure), endpoint),
             Err(failure) if told.as_ref().is_none_or(|(told, _)| told.stage < failure.stage) => {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::config::Tls;
 use crate::deliver::responder::{Act, Mode, Responder, say};
-use crate::deliver::smtp_faults::{Bench, failed, on, plain, receipt};
+use crate::deliver::testing::{Bench, failed, on, plain, receipt};
 use crate::deliver::verdict::RecipientVerdict;
 
 fn count(server: &Responder, verb: &str) -> usize {

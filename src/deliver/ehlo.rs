@@ -1,7 +1,9 @@
 //! What a server's EHLO reply offers (RFC 5321 section 4.1.1.1). Pure.
 
+use serde::Serialize;
+
 /// The extensions that matter here.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Offers {
     /// SIZE's limit, bytes; `Some(0)`: no fixed limit (RFC 1870). None: no SIZE.
     pub size: Option<u64>,

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
 use super::connect::{clear_text_is_safe, failure};
+use super::reply::Answer;
 use super::session::Session;
 use super::verdict::{Cause, Failure, Feature, Stage};
 use crate::config::{Account, Auth, Secret};
@@ -59,7 +60,7 @@ fn form(line: &[u8]) -> SecretString {
 }
 
 impl Session {
-    pub(super) async fn login(&mut self, account: &Account, secret: &Secret) -> Result<(), Failure> {
+    pub(super) async fn login(&mut self, account: &Account, secret: &Secret) -> Result<Answer, Failure> {
         if !self.wire.is_encrypted() && !clear_text_is_safe(self.wire.peer().ip()) {
             return Err(failure(Stage::Auth, Cause::ClearText));
         }
@@ -75,10 +76,10 @@ impl Session {
                 let mut all = Zeroizing::new(Vec::with_capacity(both.len() + 11));
                 all.extend_from_slice(b"AUTH PLAIN ");
                 all.extend_from_slice(&both);
-                let answer = self.say_bytes(Stage::Auth, &all).await?;
+                let answer = self.say_as(Stage::Auth, &all, "AUTH PLAIN ***").await?;
                 match answer.code {
                     // It takes no initial response: what it then asks for is the same.
-                    334 => self.say_bytes(Stage::Auth, &both).await?,
+                    334 => self.say_as(Stage::Auth, &both, "***").await?,
                     _ => answer,
                 }
             }
@@ -86,12 +87,13 @@ impl Session {
                 // What the challenges say differs between servers; their order doesn't.
                 let asked = self.say(Stage::Auth, "AUTH LOGIN\r\n").await?;
                 self.go_on(Stage::Auth, &asked)?;
-                let asked = self.say_bytes(Stage::Auth, &line("", user.as_bytes())).await?;
+                let asked = self.say_as(Stage::Auth, &line("", user.as_bytes()), "***").await?;
                 self.go_on(Stage::Auth, &asked)?;
-                self.say_bytes(Stage::Auth, &own).await?
+                self.say_as(Stage::Auth, &own, "***").await?
             }
         };
-        self.done(Stage::Auth, &answer)
+        self.done(Stage::Auth, &answer)?;
+        Ok(answer)
     }
 }
 

@@ -13,16 +13,25 @@ mod eyeballs;
 pub mod job;
 mod login;
 mod meanings;
+pub mod probe;
+pub mod recorder;
 mod replies;
 mod reply;
 mod session;
 mod smtp;
 mod tls;
+pub mod transcript;
 pub mod verdict;
 mod wire;
 mod words;
 
 #[cfg(test)]
+mod fallback_tests;
+#[cfg(test)]
+mod memory_tests;
+#[cfg(test)]
 pub(crate) mod responder;
 #[cfg(test)]
 mod smtp_faults;
+#[cfg(test)]
+mod testing;

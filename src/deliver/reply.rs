@@ -166,6 +166,11 @@ fn obeyed(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Somebody else's words as they may be shown: nothing that a terminal would obey, and a bound.
+pub(super) fn harmless(text: &str, most: usize) -> String {
+    cut(text.chars().map(|c| if obeyed(c) { ' ' } else { c }).collect(), most)
+}
+
 /// No more than so many bytes of it, cut between characters.
 fn cut(mut text: String, most: usize) -> String {
     while text.len() > most {

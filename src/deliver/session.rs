@@ -1,6 +1,7 @@
 //! A connection to a server, from its greeting to QUIT.
 
 use std::fmt::Display;
+use std::net::SocketAddr;
 
 use lettre::transport::smtp::commands::{Ehlo, Quit, Starttls};
 use lettre::transport::smtp::extension::ClientId;
@@ -9,11 +10,42 @@ use rustls::pki_types::ServerName;
 use super::connect::{at, dial, failure, hello, io_cause, resolve, within};
 use super::ehlo::Offers;
 use super::job::Limits;
+use super::recorder::Recorder;
 use super::reply::Answer;
-use super::tls;
+use super::tls::{self, Presented};
 use super::verdict::{Cause, Failure, Feature, Reply, Stage};
 use super::wire::Wire;
 use crate::config::{Account, Endpoint, Tls};
+
+/// Something that happened while a session was opened.
+pub(super) enum Seen<'a> {
+    Addresses(&'a [SocketAddr]),
+    Connected(SocketAddr),
+    Encrypted(&'a Wire),
+    Said(Stage, &'a Answer),
+    Offers(&'a Offers),
+}
+
+/// Who looks on while a session is opened.
+pub(super) trait Lookout {
+    /// What takes the dialogue down.
+    fn recorder(&self) -> Option<Recorder> {
+        None
+    }
+
+    /// What gets the server's certificates, also bad ones.
+    fn presented(&self) -> Option<Presented> {
+        None
+    }
+
+    fn seen(&mut self, _what: Seen<'_>) {}
+}
+
+impl Lookout for Option<Recorder> {
+    fn recorder(&self) -> Option<Recorder> {
+        self.clone()
+    }
+}
 
 /// A connection that has said EHLO, encrypted as the endpoint has it.
 pub(super) struct Session {
@@ -26,32 +58,44 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects, and says all that comes before AUTH. No word of the account is said before TLS.
-    pub(super) async fn open(account: &Account, endpoint: Endpoint) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        account: &Account,
+        endpoint: Endpoint,
+        lookout: &mut dyn Lookout,
+    ) -> Result<Self, Failure> {
         let server = &account.server;
         let hello = hello(server.hello_name.as_deref()).map_err(at(Stage::Prepare))?;
         let limits = Limits::within(account.timeout);
         let addresses = resolve(&server.host, endpoint.port, &limits).await?;
+        lookout.seen(Seen::Addresses(&addresses));
         let tcp = dial(addresses, &limits).await?;
-        let wire = Wire::new(tcp).map_err(|error| failure(Stage::Connect, io_cause(&error)))?;
+        let wire = Wire::new(tcp, lookout.recorder());
+        let wire = wire.map_err(|error| failure(Stage::Connect, io_cause(&error)))?;
+        lookout.seen(Seen::Connected(wire.peer()));
         let mut session = Self { wire, offers: Offers::default(), limits, dead: false };
         if endpoint.tls == Tls::Implicit {
-            session = session.encrypt(account).await?;
+            session = session.encrypt(account, lookout).await?;
         }
-        session.greeting().await?;
+        let greeting = session.greeting().await?;
+        lookout.seen(Seen::Said(Stage::Banner, &greeting));
         session.hello(&hello).await?;
+        lookout.seen(Seen::Offers(&session.offers));
         if endpoint.tls == Tls::StartTls {
-            session.ask_for_tls().await?;
-            session = session.encrypt(account).await?;
+            let granted = session.ask_for_tls().await?;
+            lookout.seen(Seen::Said(Stage::StartTls, &granted));
+            session = session.encrypt(account, lookout).await?;
             // What was offered in clear may be anybody's words (RFC 3207 section 4.2).
             session.hello(&hello).await?;
+            lookout.seen(Seen::Offers(&session.offers));
         }
         Ok(session)
     }
 
-    async fn greeting(&mut self) -> Result<(), Failure> {
+    async fn greeting(&mut self) -> Result<Answer, Failure> {
         let greeting = within(self.limits.step, self.wire.reply()).await;
         let answer = self.positive(Stage::Banner, greeting)?;
-        self.first_digit(Stage::Banner, &answer, 2)
+        self.done(Stage::Banner, &answer)?;
+        Ok(answer)
     }
 
     /// EHLO; HELO where the server doesn't know that (RFC 5321 section 3.2).
@@ -74,7 +118,7 @@ impl Session {
         }
     }
 
-    async fn ask_for_tls(&mut self) -> Result<(), Failure> {
+    async fn ask_for_tls(&mut self) -> Result<Answer, Failure> {
         if !self.offers.starttls {
             return Err(failure(Stage::StartTls, Cause::NotOffered(Feature::StartTls)));
         }
@@ -83,28 +127,37 @@ impl Session {
         if self.wire.has_unread() {
             return Err(failure(Stage::StartTls, Cause::Injected));
         }
-        Ok(())
+        Ok(answer)
     }
 
-    async fn encrypt(self, account: &Account) -> Result<Self, Failure> {
+    async fn encrypt(self, account: &Account, lookout: &mut dyn Lookout) -> Result<Self, Failure> {
         let server = &account.server;
-        let config = tls::client_config(server.ca_file.as_deref()).map_err(at(Stage::Tls))?;
+        let config =
+            tls::client_config(server.ca_file.as_deref(), lookout.presented()).map_err(at(Stage::Tls))?;
         let name = ServerName::try_from(server.host.clone())
             .map_err(|_| failure(Stage::Tls, Cause::BadAddress { text: server.host.clone() }))?;
         let wire = within(self.limits.step, self.wire.encrypt(config, name))
             .await
             .map_err(at(Stage::Tls))?
             .map_err(|error| failure(Stage::Tls, io_cause(&error)))?;
+        lookout.seen(Seen::Encrypted(&wire));
         Ok(Self { wire, offers: Offers::default(), ..self })
     }
 
     /// Says one command, its CRLF included; a negative answer is a failure.
     pub(super) async fn say(&mut self, stage: Stage, command: impl Display) -> Result<Answer, Failure> {
-        self.say_bytes(stage, command.to_string().as_bytes()).await
+        let command = command.to_string();
+        self.say_as(stage, command.as_bytes(), &command).await
     }
 
-    /// The same for what must not lie about in a string.
-    pub(super) async fn say_bytes(&mut self, stage: Stage, command: &[u8]) -> Result<Answer, Failure> {
+    /// The same for what must not be shown, nor lie about in a string; `shown` stands for it.
+    pub(super) async fn say_as(
+        &mut self,
+        stage: Stage,
+        command: &[u8],
+        shown: &str,
+    ) -> Result<Answer, Failure> {
+        self.wire.note_command(shown);
         let answer = within(self.limits.step, self.wire.ask(command)).await;
         self.positive(stage, answer)
     }
@@ -148,7 +201,9 @@ impl Session {
     pub(super) async fn close(mut self) {
         if !self.dead {
             // An open transaction is dropped by it too (RFC 5321 section 4.1.1.10).
-            drop(within(self.limits.quit, self.wire.ask(Quit.to_string().as_bytes())).await);
+            let quit = Quit.to_string();
+            self.wire.note_command(&quit);
+            drop(within(self.limits.quit, self.wire.ask(quit.as_bytes())).await);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn local(detail: String) -> Cause {
     Cause::Local { detail, hint: None }
 }
 
-fn parse_address(address: &str) -> Result<Address, Cause> {
+pub(super) fn parse_address(address: &str) -> Result<Address, Cause> {
     address.parse().map_err(|_| Cause::BadAddress { text: address.to_owned() })
 }
 
@@ -148,6 +148,8 @@ impl Session {
             // It would be taken for the answer to the ".".
             return Err(self.interrupted(Cause::Closed).await);
         }
+        self.wire.note_command(&format!("[{} bytes]", mail.message.size));
+        self.wire.note_command(".");
         let left = limit.saturating_sub(begin.elapsed()).max(self.limits.data_base);
         let cause = match within(left, self.wire.ask(b".\r\n")).await {
             Ok(Ok(answer)) if answer.digit() == 2 => {

@@ -1,123 +1,15 @@
 //! The dialogue against a scripted server: what goes over the wire, and every way it can fail.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::courier::Courier;
-use super::job::{Job, Progress};
-use super::responder::{Act, Certificate, Mode, OFFERS, Responder, authority, say, server_config};
+use super::responder::{Act, Certificate, Mode, OFFERS, Responder, say, server_config};
+use super::testing::{BODY, Bench, HEADERS, failed, grow, on, plain, receipt};
 use super::verdict::*;
-use crate::config::{Account, Auth, Endpoint, Secret, Server, Tls};
-use crate::error::{Error, Kind};
+use crate::config::{Auth, Tls};
 
-const LIMIT: Duration = Duration::from_secs(20);
 /// Long enough for a busy machine to reach the stage that hangs.
 const SHORT: Duration = Duration::from_secs(1);
-const HEADERS: &[u8] = b"From: <10001@qq.com>\r\nSubject: hello\r\n";
-const BODY: &[u8] = b"MIME-Version: 1.0\r\n\r\nline\r\n.dot\r\n..\r\n.\r\nlast\r\n";
-
-/// A mail on disk and an account to send it with.
-pub(super) struct Bench {
-    _folder: tempfile::TempDir,
-    pub(super) body: PathBuf,
-    pub(super) account: Account,
-    pub(super) secret: Secret,
-    pub(super) to: Vec<String>,
-    pub(super) steps: Vec<String>,
-}
-
-impl Bench {
-    pub(super) fn new(port: u16, tls: Tls) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let body = folder.path().join("body.mime");
-        std::fs::write(&body, BODY).unwrap();
-        let server = Server {
-            host: "localhost".into(),
-            port,
-            tls,
-            fallback: Vec::new(),
-            auth: Auth::Auto,
-            ca_file: Some(authority().file.clone()),
-            hello_name: None,
-            max_message: 50 << 20,
-        };
-        let account = Account {
-            name: "qq".into(),
-            address: "10001@qq.com".into(),
-            secret: None,
-            username: "10001@qq.com".into(),
-            server,
-            timeout: LIMIT,
-        };
-        Self {
-            _folder: folder,
-            body,
-            account,
-            secret: Secret::parse("sesame").unwrap(),
-            to: vec!["a@example.com".into()],
-            steps: Vec::new(),
-        }
-    }
-
-    /// Steps whose record fails when `fail` is its name.
-    fn attempt_failing(&mut self, fail: &str) -> Attempt {
-        self.attempt_by(&mut Courier::new(), fail)
-    }
-
-    pub(super) fn attempt_by(&mut self, courier: &mut Courier, fail: &str) -> Attempt {
-        let job = Job {
-            account: &self.account,
-            secret: &self.secret,
-            recipients: &self.to,
-            headers: HEADERS.to_vec(),
-            body: &self.body,
-        };
-        let steps = &mut self.steps;
-        courier.attempt(&job, &mut |progress| {
-            let step = match progress {
-                Progress::Recipients(_) => "recipients",
-                Progress::BodySent => "body sent",
-                Progress::Accepted(_) => "accepted",
-            };
-            steps.push(step.to_owned());
-            if step == fail { Err(Error::new(Kind::Storage, "the disk is full")) } else { Ok(()) }
-        })
-    }
-
-    fn attempt(&mut self) -> Attempt {
-        self.attempt_failing("")
-    }
-}
-
-pub(super) fn plain(quirk: impl Fn(&str) -> Option<Act> + Send + Sync + 'static) -> (Responder, Bench) {
-    let server = Responder::start(Mode::Plain, quirk);
-    let bench = Bench::new(server.port, Tls::None);
-    (server, bench)
-}
-
-pub(super) fn on(
-    event: &'static str,
-    act: Option<Act>,
-) -> impl Fn(&str) -> Option<Act> + Send + Sync + 'static {
-    move |seen| if seen.starts_with(event) { act.clone() } else { None }
-}
-
-#[track_caller]
-pub(super) fn failed(attempt: &Attempt) -> &Failure {
-    match &attempt.outcome {
-        Outcome::Failed(failure) => failure,
-        other => panic!("expected a failure, got {other:?}"),
-    }
-}
-
-#[track_caller]
-pub(super) fn receipt(attempt: &Attempt) -> String {
-    match &attempt.outcome {
-        Outcome::Accepted { receipt } => receipt.to_string(),
-        other => panic!("expected success, got {other:?}"),
-    }
-}
 
 /// Catches: dots not doubled, an extra line at the end, SIZE or EHLO's name wrong, steps recorded
 /// out of order, a second AUTH.
@@ -317,7 +209,7 @@ fn refusals_carry_stage_class_and_words() {
             Class::Settings,
         ),
         ("MAIL", "553 Mail from must equal authorized user", Stage::MailFrom, Class::Settings),
-        ("MAIL", "571 beyond lettre", Stage::MailFrom, Class::Permanent),
+        ("MAIL", "571 beyond the RFC", Stage::MailFrom, Class::Permanent),
         ("RCPT", "550 Invalid User", Stage::RcptTo, Class::Permanent),
         ("RCPT", "451 later", Stage::RcptTo, Class::Transient),
         ("DATA", "421 closing", Stage::Data, Class::Transient),
@@ -335,7 +227,7 @@ fn refusals_carry_stage_class_and_words() {
     }
 }
 
-/// Catches: GBK bytes hiding the code; a bare LF or a bare code making lettre wait for ever.
+/// Catches: GBK bytes hiding the code; a bare LF or a bare code waited at for ever.
 #[test]
 fn odd_replies_keep_their_code() {
     let gbk = Act::Say(b"535-\xc8\xcf\xd6\xa4\r\n535 \xca\xa7\xb0\xdc\r\n".to_vec());
@@ -385,16 +277,6 @@ fn lost_before_the_dot_is_failed_after_it_unknown() {
         (Stage::Body, Class::Transient, &Cause::Closed)
     );
     assert_eq!(bench.steps, ["recipients"]);
-}
-
-fn grow(body: &Path, to: u64) {
-    let mut file = std::fs::File::create(body).unwrap();
-    file.write_all(b"\r\n").unwrap();
-    let line = [[b'x'; 76].as_slice(), b"\r\n"].concat();
-    let block = line.repeat(1000);
-    while file.metadata().unwrap().len() < to {
-        file.write_all(&block).unwrap();
-    }
 }
 
 /// Catches: the 250 thrown away because of what came after it.
@@ -591,109 +473,4 @@ fn too_large_and_foreign_addresses_are_said_beforehand() {
     let attempt = bench.attempt();
     assert_eq!(failed(&attempt).cause, Cause::NotOffered(Feature::SmtpUtf8));
     assert!(OFFERS.contains("SIZE"));
-}
-
-/// The peak memory of this process, KiB.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// Catches: the message or a copy of it held in memory. Run in a process of its own, since the
-/// peak is the process's.
-#[test]
-fn memory_does_not_grow_with_the_mail() {
-    const PORT: &str = "NOTIFY_DONE_TEST_PORT";
-    const MIB: &str = "NOTIFY_DONE_TEST_MIB";
-    if let Ok(port) = std::env::var(PORT) {
-        let mut bench = Bench::new(port.parse().unwrap(), Tls::None);
-        grow(&bench.body, std::env::var(MIB).unwrap().parse::<u64>().unwrap() << 20);
-        receipt(&bench.attempt());
-        std::fs::write(std::env::var("NOTIFY_DONE_TEST_OUT").unwrap(), peak().to_string()).unwrap();
-        return;
-    }
-    let (server, bench) = plain(|_| None);
-    let out = bench.body.with_file_name("peak");
-    let peak_of = |mib: &str| -> u64 {
-        let done = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "deliver::smtp_faults::memory_does_not_grow_with_the_mail", "--test-threads=1"])
-            .env(PORT, server.port.to_string())
-            .env(MIB, mib)
-            .env("NOTIFY_DONE_TEST_OUT", &out)
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{done:?}");
-        std::fs::read_to_string(&out).unwrap().parse().unwrap()
-    };
-    let (small, large) = (peak_of("1"), peak_of("30"));
-    assert_eq!(server.taken().len(), 2);
-    assert!(large < small + 2048, "{small} KiB for 1 MiB, {large} KiB for 30 MiB");
-}
-
-/// An account whose own endpoint is `first`, with `second` behind it.
-fn with_fallback(first: (u16, Tls), second: (u16, Tls)) -> Bench {
-    let mut bench = Bench::new(first.0, first.1);
-    bench.account.server.fallback = vec![Endpoint { port: second.0, tls: second.1 }];
-    bench
-}
-
-/// Catches: a preset's other ports never tried, or one whose port the words don't tell.
-#[test]
-fn what_fails_before_auth_is_tried_at_the_next_port() {
-    let config = server_config(Certificate::Good);
-    let starttls = Responder::start(Mode::StartTls(config.clone()), |_| None);
-    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-    let in_clear = Responder::start(Mode::Plain, |_| None);
-    let quirks = [on("CONNECT", say("554 no")), on("CONNECT", Some(Act::Drop)), on("EHLO", say("421 busy"))];
-    let odd = quirks.map(|quirk| Responder::start(Mode::Implicit(config.clone()), quirk));
-    let mut firsts = vec![(closed, Tls::Implicit), (in_clear.port, Tls::Implicit)];
-    firsts.push((in_clear.port, Tls::StartTls));
-    firsts.extend(odd.iter().map(|server| (server.port, Tls::Implicit)));
-    for (tried, first) in firsts.into_iter().enumerate() {
-        let mut bench = with_fallback(first, (starttls.port, Tls::StartTls));
-        let attempt = bench.attempt();
-        receipt(&attempt);
-        assert_eq!(attempt.endpoint, Endpoint { port: starttls.port, tls: Tls::StartTls });
-        assert_eq!(starttls.taken().len(), tried + 1);
-    }
-    assert!(!in_clear.said().iter().any(|line| line.starts_with("AUTH")));
-}
-
-/// Catches: a code handed to whoever stands between us and the host, or given out twice.
-#[test]
-fn distrust_and_a_refused_login_are_the_end() {
-    let second = Responder::start(Mode::StartTls(server_config(Certificate::Good)), |_| None);
-    for kind in [Certificate::SelfSigned, Certificate::OtherName, Certificate::Expired] {
-        let first = Responder::start(Mode::Implicit(server_config(kind)), |_| None);
-        let attempt = with_fallback((first.port, Tls::Implicit), (second.port, Tls::StartTls)).attempt();
-        assert_eq!(failed(&attempt).stage, Stage::Tls);
-        assert_eq!(attempt.endpoint.port, first.port);
-    }
-    let config = server_config(Certificate::Good);
-    for (event, words, stage) in [
-        ("AUTH", "535 Error: authentication failed", Stage::Auth),
-        ("AUTH", "421 busy", Stage::Auth),
-        ("MAIL", "451 later", Stage::MailFrom),
-        ("CONNECT", "550 Ip frequency limited", Stage::Banner),
-    ] {
-        let first = Responder::start(Mode::Implicit(config.clone()), on(event, say(words)));
-        let attempt = with_fallback((first.port, Tls::Implicit), (second.port, Tls::StartTls)).attempt();
-        assert_eq!((failed(&attempt).stage, attempt.endpoint.port), (stage, first.port), "{words}");
-    }
-    assert!(second.said().is_empty(), "{:?}", second.said());
-}
-
-/// Catches: a certificate that expired told as "connection refused", because that came last.
-#[test]
-fn when_no_port_will_do_the_furthest_is_told() {
-    let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-    let silent = Responder::start(Mode::Plain, on("CONNECT", say("554 go away")));
-    let mut bench = with_fallback((silent.port, Tls::StartTls), (closed, Tls::Implicit));
-    let attempt = bench.attempt();
-    assert_eq!((failed(&attempt).stage, attempt.endpoint.port), (Stage::Banner, silent.port));
-    let mut bench = with_fallback((closed, Tls::Implicit), (silent.port, Tls::StartTls));
-    let attempt = bench.attempt();
-    assert_eq!((failed(&attempt).stage, attempt.endpoint.port), (Stage::Banner, silent.port));
-    assert!(!silent.said().iter().any(|line| line.starts_with("AUTH")));
 }

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 use secrecy::SecretString;
 use secrecy::zeroize::Zeroize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,7 +15,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::recorder::Recorder;
 use super::reply::{Answer, Replies};
+use super::tls;
 
 /// Bytes that are read at a time. Replies are short.
 const READ: usize = 4096;
@@ -54,6 +56,7 @@ pub(super) struct Wire {
     channel: Channel,
     peer: SocketAddr,
     replies: Replies,
+    recorder: Option<Recorder>,
 }
 
 /// How writing a part of the message went.
@@ -65,9 +68,33 @@ pub(super) enum Written {
 }
 
 impl Wire {
-    pub(super) fn new(tcp: TcpStream) -> io::Result<Self> {
+    pub(super) fn new(tcp: TcpStream, recorder: Option<Recorder>) -> io::Result<Self> {
         let peer = tcp.peer_addr()?;
-        Ok(Self { channel: Channel::Clear(tcp), peer, replies: Replies::default() })
+        let wire = Self { channel: Channel::Clear(tcp), peer, replies: Replies::default(), recorder };
+        wire.note(|| format!("connect: {peer}"));
+        Ok(wire)
+    }
+
+    /// Takes down something that nobody said.
+    pub(super) fn note(&self, text: impl FnOnce() -> String) {
+        if let Some(recorder) = &self.recorder {
+            recorder.note(|transcript, at| transcript.noted(at, text()));
+        }
+    }
+
+    /// Takes down a command, in the form in which it may be shown.
+    pub(super) fn note_command(&self, shown: &str) {
+        if let Some(recorder) = &self.recorder {
+            recorder.note(|transcript, at| transcript.sent(at, shown));
+        }
+    }
+
+    /// The TLS connection, if it is one.
+    pub(super) fn tls(&self) -> Option<&ClientConnection> {
+        match &self.channel {
+            Channel::Clear(_) => None,
+            Channel::Tls(tls) => Some(tls.get_ref().1),
+        }
     }
 
     pub(super) fn peer(&self) -> SocketAddr {
@@ -89,7 +116,12 @@ impl Wire {
             Channel::Clear(tcp) => Box::new(TlsConnector::from(config).connect(name, tcp).await?),
             Channel::Tls(tls) => tls,
         };
-        Ok(Self { channel: Channel::Tls(channel), peer: self.peer, replies: Replies::default() })
+        let wire = Self { channel: Channel::Tls(channel), replies: Replies::default(), ..self };
+        wire.note(|| match tls::version_and_cipher(wire.tls()) {
+            (Some(version), Some(cipher)) => format!("tls: {version}, {cipher}"),
+            _ => "tls".to_owned(),
+        });
+        Ok(wire)
     }
 
     /// From now on these don't appear in replies.
@@ -123,6 +155,9 @@ impl Wire {
             let next = self.replies.next();
             let next = next.map_err(|bad| io::Error::new(io::ErrorKind::InvalidData, bad.0))?;
             if let Some(answer) = next {
+                if let Some(recorder) = &self.recorder {
+                    recorder.note(|transcript, at| transcript.answered(at, &answer));
+                }
                 return Ok(answer);
             }
             if !std::future::poll_fn(|cx| self.poll_fill(cx)).await? {

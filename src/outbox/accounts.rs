@@ -9,11 +9,30 @@ use ring::digest::{Context, SHA256};
 use super::health::Health;
 use super::store::Store;
 use crate::config::{Account, Secret};
+use crate::deliver::verdict::Failure;
 use crate::sys::fs::{Durability, open_ours, private_dir, replace};
 use crate::sys::{best_effort, ids};
 
 /// No file of ours is larger, bytes.
 const LARGEST: u64 = 64 * 1024;
+
+/// What a login led to.
+#[derive(Debug, Clone, Copy)]
+pub enum Showed<'a> {
+    LoggedIn,
+    /// A mail was taken, too.
+    Delivered,
+    Failed(&'a Failure),
+}
+
+/// A login that goes on.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// What was known of the account before.
+    pub before: Health,
+    health: Health,
+    tag: String,
+}
 
 impl Store {
     /// What is known of an account; nothing, if that can't be read: to send once too often is better
@@ -39,6 +58,30 @@ impl Store {
     /// Was this account found unreachable a moment ago?
     pub fn is_unreachable(&self, account: &Account, now: Timestamp) -> bool {
         self.health(account).is_unreachable(now)
+    }
+
+    /// A login is about to be made for its own sake: noted as one for a mail is.
+    pub fn begin_login(&self, account: &Account, secret: &Secret, now: Timestamp) -> Login {
+        let before = self.health(account);
+        let tag = tag(&before, account, secret);
+        let mut health = before.clone();
+        if health.reserve(&tag, now) {
+            self.save_health(account, &health);
+        }
+        Login { before, health, tag }
+    }
+
+    /// Notes what came of it, or of what followed.
+    pub fn end_login(&self, account: &Account, login: &Login, showed: Showed<'_>, now: Timestamp) {
+        let mut health = login.health.clone();
+        match showed {
+            Showed::LoggedIn => health.logged_in(),
+            Showed::Delivered => health.delivered(),
+            Showed::Failed(failure) => health.learn_failure(&login.before, failure, &login.tag, now),
+        }
+        if health != login.health {
+            self.save_health(account, &health);
+        }
     }
 
     fn health_file(&self, account: &Account) -> PathBuf {

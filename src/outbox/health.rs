@@ -129,13 +129,28 @@ impl Health {
 
     /// What an attempt showed. `before` is what was known before it was reserved.
     pub fn learn(&mut self, before: &Health, attempt: &Attempt, tag: &str, now: Timestamp) {
-        let failure = match &attempt.outcome {
-            Outcome::Accepted { .. } => {
-                (self.refusal, self.pause, self.unreachable) = (None, None, None);
-                return;
+        match &attempt.outcome {
+            Outcome::Accepted { .. } => self.delivered(),
+            Outcome::Failed(failure) | Outcome::Unknown(failure) => {
+                self.learn_failure(before, failure, tag, now);
             }
-            Outcome::Failed(failure) | Outcome::Unknown(failure) => failure,
-        };
+        }
+    }
+
+    /// A mail was taken: all is well.
+    pub fn delivered(&mut self) {
+        (self.refusal, self.pause, self.unreachable) = (None, None, None);
+    }
+
+    /// The login was taken, and nobody knows yet how a mail would fare: who asked for less of them still
+    /// waits.
+    pub fn logged_in(&mut self) {
+        (self.refusal, self.unreachable) = (None, None);
+        self.pause.take_if(|pause| pause.failure.stage <= Stage::Auth);
+    }
+
+    /// What a failed attempt showed; see [`Health::learn`].
+    pub fn learn_failure(&mut self, before: &Health, failure: &Failure, tag: &str, now: Timestamp) {
         if failure.stage == Stage::Prepare {
             self.refusal.clone_from(&before.refusal);
             return;
@@ -184,7 +199,8 @@ impl Health {
 }
 
 impl Refusal {
-    fn next_login(&self) -> Option<Timestamp> {
+    /// When it is made again by itself; None: not before the code changes.
+    pub fn next_login(&self) -> Option<Timestamp> {
         if self.count > MORE_LOGINS { None } else { next_try(Class::Credentials, self.count, self.last) }
     }
 }

@@ -134,3 +134,20 @@ fn states_written_by_version_1_load() {
     assert!(Health::from_json(json.replace("\"version\": 1", "\"version\": 2").as_bytes()).is_err());
     assert!(Health::from_json(b"\0").is_err());
 }
+
+/// Catches: a login that works and leaves notices held; one that lets them out at once although the
+/// provider has asked for less mail.
+#[test]
+fn a_login_ends_what_a_login_began() {
+    let mut health = new();
+    try_login(&mut health, "a", at("28T10:00"), &failed(Stage::Auth, Class::Credentials));
+    try_login(&mut health, "b", at("28T10:01"), &failed(Stage::Auth, Class::Throttled));
+    assert!(health.refusal.is_some() && health.pause.is_some());
+    health.logged_in();
+    assert!(health.refusal.is_none() && health.pause.is_none());
+    try_login(&mut health, "a", at("28T10:02"), &failed(Stage::AfterDot, Class::Throttled));
+    health.logged_in();
+    assert!(!may(&health, "a", at("28T10:03")));
+    health.delivered();
+    assert!(may(&health, "a", at("28T10:03")));
+}

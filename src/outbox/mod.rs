@@ -3,7 +3,7 @@
 //! [`entry`] says what is kept and how it changes, [`store`] keeps it durably, [`claim`] sees to it
 //! that one process has an entry at a time, [`drain`] takes what waits and tries to deliver it.
 
-mod accounts;
+pub mod accounts;
 mod choice;
 pub mod claim;
 pub mod drain;

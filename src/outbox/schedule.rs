@@ -17,6 +17,8 @@ const LONGEST: i64 = 26 * HOUR;
 
 /// Between two forms of a mail that a provider takes for spam. NetEase says "try again" after two.
 const BETWEEN_FORMS: i64 = 2 * MINUTE;
+/// Longer than it takes from a mail's making to its first try.
+const UNTRIED: i64 = 30;
 /// How long after midnight a provider may need to begin its new day.
 const NEW_DAY: i64 = 10 * MINUTE;
 /// QQ and NetEase count by the days of Beijing.
@@ -83,7 +85,7 @@ pub fn is_past(until: Timestamp, now: Timestamp) -> bool {
 /// May this entry be tried now? Whether an account may is `health`'s to say; so an entry whose login
 /// was refused is due at any time: the code may have changed.
 pub fn is_due(entry: &Entry, now: Timestamp, urgency: Urgency) -> bool {
-    let Some(next) = entry.next_try else { return true };
+    let Some(next) = entry.next_try else { return urgency != Urgency::Due || !is_its_mailers(entry, now) };
     let waits_for_account = entry.waits == Some(Class::Credentials);
     // The two forms of a suspected mail are kept apart for the provider's sake.
     let may_hurry = entry.waits != Some(Class::Content);
@@ -92,6 +94,20 @@ pub fn is_due(entry: &Entry, now: Timestamp, urgency: Urgency) -> bool {
         Urgency::Asked => may_hurry || is_past(next, now),
         Urgency::Due => waits_for_account || is_past(next, now),
     }
+}
+
+/// When a mail that nobody has tried is anybody's: whoever made it tries it at once, has a terminal to
+/// tell of it, and may be waited for. None: it was tried.
+pub fn untried_until(entry: &Entry) -> Option<Timestamp> {
+    let untried = entry.attempt_count == 0 && entry.next_try.is_none();
+    untried.then(|| after(entry.revived.unwrap_or(entry.created), UNTRIED)).flatten()
+}
+
+fn is_its_mailers(entry: &Entry, now: Timestamp) -> bool {
+    untried_until(entry).is_some_and(|until| {
+        // Made in the future: by a clock that was set back since.
+        until > now && until.duration_since(now) <= SignedDuration::from_secs(UNTRIED)
+    })
 }
 
 /// Does a round that is made now count, for backoff and expiry?
@@ -160,6 +176,22 @@ mod tests {
         assert_eq!(due(Some("2026-11-28T12:01:00Z"), Some(Class::Content)), [false, false, true]);
         assert_eq!(due(Some("2026-11-28T13:00:00Z"), Some(Class::Credentials)), [true; 3]);
         assert_eq!(due(Some("2030-01-01T00:00:00Z"), Some(Class::Content)), [true; 3]);
+    }
+
+    /// Catches: a start that takes the mail of another run away from who waits for it, or its own: the front
+    /// would end, and a container with it, while it is still being sent.
+    #[test]
+    fn what_was_just_made_is_its_makers() {
+        let mut entry = sample("a");
+        let due = |entry: &Entry, now| {
+            [Urgency::Due, Urgency::Asked].map(|urgency| is_due(entry, at(now), urgency))
+        };
+        assert_eq!(due(&entry, "2026-11-21T09:30:00Z"), [false, true]);
+        assert_eq!(due(&entry, "2026-11-21T09:30:29Z"), [false, true]);
+        assert_eq!(due(&entry, "2026-11-21T09:30:30Z"), [true, true]);
+        assert_eq!(due(&entry, "2020-01-01T00:00:00Z"), [true, true]);
+        entry.attempt_count = 1;
+        assert_eq!(due(&entry, "2026-11-21T09:30:01Z"), [true, true]);
     }
 
     /// Catches: ten flushes in a minute, or a clock set forward, that make a mail expire; one that is

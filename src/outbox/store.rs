@@ -84,9 +84,15 @@ impl Store {
     /// # Errors
     /// `Storage` when they can't be made or aren't ours to write.
     pub fn open(root: PathBuf) -> Result<Self> {
+        let first = !root.join("failed").is_dir();
         for name in ["", "tmp", "new", "sending", "held", "sent", "failed"] {
             let path = root.join(name);
             private_dir(&path).map_err(|error| trouble("can't make", &path, &error))?;
+        }
+        if first {
+            // A notice is only as durable as the folders that it lies in, each by its name in the one
+            // above: ~/.local/state/notify-done/outbox. On most file systems a journal sees to that.
+            root.ancestors().take(5).for_each(|folder| best_effort(sync_dir(folder)));
         }
         Ok(Self { root })
     }
@@ -403,15 +409,25 @@ impl Claim {
             let moved = self.move_to(if saved.is_ok() { folder } else { Folder::New });
             return saved.and(moved);
         }
-        let saved = self.save();
-        // Before the move, so that no crash leaves it behind. It also makes room on a full disk.
+        if self.save().is_ok() {
+            // Before the move, so that no crash leaves it behind.
+            let dropped = self.drop_body();
+            self.move_to(folder)?;
+            return dropped;
+        }
+        // In sent/ nobody sends it again, whatever its record says. Where it can't be moved it will be
+        // sent again, for which it needs its body. Without that there is more room for the record.
+        self.move_to(folder)?;
+        let moved = Self { folder: self.store.place(folder, &self.entry.id), ..self };
+        let dropped = moved.drop_body();
+        moved.save().and(dropped)
+    }
+
+    fn drop_body(&self) -> Result<()> {
         let body = self.folder.join(BODY);
         let plain = gone_is_fine(fs::remove_file(self.folder.join(PLAIN)));
         let dropped = gone_is_fine(fs::remove_file(&body)).and(plain);
-        let saved = saved.or_else(|_| self.save());
-        self.move_to(folder)?;
-        dropped.map_err(|error| trouble("can't remove", &body, &error))?;
-        saved
+        dropped.map(drop).map_err(|error| trouble("can't remove", &body, &error))
     }
 
     fn move_to(&self, folder: Folder) -> Result<()> {

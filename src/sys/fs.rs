@@ -47,6 +47,23 @@ pub fn check_base(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// What [`base_dir`] would say, without making anything: whether the folder is there, since one that isn't
+/// could be made.
+///
+/// # Errors
+/// Those of [`base_dir`].
+pub fn look_at_base(path: &Path) -> io::Result<bool> {
+    match path.symlink_metadata() {
+        Ok(_) => check_base(path).and_then(|()| check_writable(path)).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let above = path.ancestors().skip(1).find(|folder| folder.symlink_metadata().is_ok());
+            let above = above.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            check_writable(above).map(|()| false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// A folder that is there already says nothing of a file system that became read-only.
 fn check_writable(path: &Path) -> io::Result<()> {
     Ok(nix::unistd::access(path, nix::unistd::AccessFlags::W_OK)?)
@@ -214,13 +231,16 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Resul
 }
 
 /// Creates `path` with `content`, whole, unless it is there already: then its content stays, and the
-/// answer is false. Synced, it is on the disk either way.
+/// answer is false. Synced, it is on the disk either way, and so are the names of the folders that it
+/// lies in, which may be as new: five of them, up to the user's own.
 pub fn create(path: &Path, content: &[u8], durability: Durability) -> io::Result<bool> {
     let dir = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let created = !path.is_file() && create_whole((dir, path), content, durability)?;
     if durability == Durability::Synced {
         File::open(path)?.sync_all()?;
         sync_dir(dir)?;
+        // Who may not read a folder that far up has not made it either.
+        dir.ancestors().skip(1).take(4).for_each(|above| super::best_effort(sync_dir(above)));
     }
     Ok(created)
 }
@@ -395,6 +415,21 @@ mod tests {
         base_dir(&base).unwrap();
         private_dir(&ours).unwrap();
         assert_eq!((mode(&base), mode(&ours)), (0o2775, 0o700));
+    }
+
+    /// Catches: a look that makes what it looks for, or finds fault with what isn't there yet.
+    #[test]
+    fn looking_makes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        assert!(!look_at_base(&path).unwrap());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        base_dir(&path).unwrap();
+        assert!(look_at_base(&path).unwrap());
+        set_mode(&path, 0o777);
+        assert_eq!(look_at_base(&path).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert!(look_at_base(&dir.path().join("file/state")).is_err());
     }
 
     /// Catches: notices in a folder from which anybody can take them, or put others in their place.

@@ -37,9 +37,35 @@ pub fn locale() -> Option<String> {
     ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|key| std::env::var(key).ok().filter(|v| !v.is_empty()))
 }
 
+/// Does the locale's encoding have all characters? The first of `LC_ALL`, `LC_CTYPE`, `LANG` that is set
+/// counts.
+pub fn speaks_utf8() -> bool {
+    let set = |key: &&str| std::env::var(key).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set);
+    locale.is_some_and(|locale| is_utf8(&locale))
+}
+
+fn is_utf8(locale: &str) -> bool {
+    let encoding = locale.split_once('.').map_or("", |(_, rest)| rest.split('@').next().unwrap_or_default());
+    encoding.eq_ignore_ascii_case("utf-8") || encoding.eq_ignore_ascii_case("utf8")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_encoding_is_read_off_the_locale() {
+        for (locale, utf8) in [
+            ("zh_CN.UTF-8", true),
+            ("C.utf8", true),
+            ("de_DE.UTF-8@euro", true),
+            ("zh_CN.GBK", false),
+            ("C", false),
+        ] {
+            assert_eq!(is_utf8(locale), utf8, "{locale}");
+        }
+    }
 
     #[test]
     fn a_user_is_found_by_the_whole_number() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::beside::disk_answers;
-use super::fs::{base_dir, check_ours};
+use super::fs::{base_dir, check_ours, look_at_base};
 
 const NAME: &str = "notify-done";
 /// The folder of a state root in which each run has its own.
@@ -68,20 +68,30 @@ pub struct StateRoot {
     pub passed_over: Option<(PathBuf, std::io::Error)>,
 }
 
-/// Finds a place for our state.
+/// Finds a place for our state, and makes it.
 pub fn usable_state_root() -> StateRoot {
+    first_root(base_dir).0
+}
+
+/// What [`usable_state_root`] would find, without making anything; and whether that is there already.
+pub fn look_for_state_root() -> (StateRoot, bool) {
+    let (found, there) = first_root(look_at_base);
+    (found, there.unwrap_or(false))
+}
+
+fn first_root<T>(use_it: impl Fn(&Path) -> std::io::Result<T>) -> (StateRoot, Option<T>) {
     let mut passed_over = None;
     for root in state_roots() {
         let why = || std::io::Error::new(std::io::ErrorKind::TimedOut, "its disk doesn't answer");
-        let usable = if disk_answers(&root) { base_dir(&root) } else { Err(why()) };
+        let usable = if disk_answers(&root) { use_it(&root) } else { Err(why()) };
         match usable {
-            Ok(()) => return StateRoot { root: Some(root), passed_over },
+            Ok(found) => return (StateRoot { root: Some(root), passed_over }, Some(found)),
             Err(error) => {
                 passed_over.get_or_insert((root, error));
             }
         }
     }
-    StateRoot { root: None, passed_over }
+    (StateRoot { root: None, passed_over }, None)
 }
 
 #[cfg(test)]

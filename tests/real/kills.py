@@ -44,8 +44,8 @@ class Sink(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Session)
+    def __init__(self, port=0):
+        super().__init__(("127.0.0.1", port), Session)
         self.changed = threading.Condition()
         self.mails = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -68,6 +68,8 @@ class Sink(socketserver.ThreadingTCPServer):
 
 class Session(socketserver.StreamRequestHandler):
     """As much of SMTP as the program speaks."""
+
+    disable_nagle_algorithm = True
 
     def handle(self):
         try:

@@ -1,5 +1,7 @@
 """The main job on real servers: what a user does, from the command line to the mailbox."""
 
+import shutil
+
 import harness
 import mailbox
 
@@ -104,24 +106,48 @@ class MainJobTest(harness.RealTest):
         self.assertIn(b"notify-done outbox flush", result.stdout)
 
     def test_wrong_code(self):
-        login = self.use("qq", code="abcdefghijklmnop")
-        result = self.sandbox.run(*JOB)
-        self.check_kept(result, "535", "authorization code|授权码")
-        self.assertNotIn("abcdefghijklmnop", result.err)
-        self.mails("qq", login, 0)
+        for name, port in (("qq", "implicit"), ("qq", "starttls"), ("163", "implicit"), ("163", "starttls")):
+            with self.subTest(name=name, port=port):
+                # What is known of a login that was refused is of another test's.
+                shutil.rmtree(self.sandbox.state, ignore_errors=True)
+                login = self.use(name, port, code="abcdefghijklmnop")
+                result = self.sandbox.run(*JOB)
+                self.check_kept(result, "535", "authorization code|授权码")
+                self.assertNotIn("abcdefghijklmnop", result.err)
+                self.mails(name, login, 0)
 
     def test_from_is_not_the_login(self):
-        first, second = self.servers["qq"]["accounts"]
-        text = harness.account(
-            "qq", second["address"], first["code"], self.servers["qq"]["ports"]["implicit"],
-            ca_file=self.servers.ca_file,
-        )  # fmt: skip
-        self.sandbox.write_config(text + f'username = "{first["address"]}"\n')
-        result = self.sandbox.run(*JOB)
-        self.check_job(result)
-        self.assertTold(result, "501", second["address"], first["address"])
-        self.mails("qq", first, 0)
-        self.mails("qq", second, 0)
+        for name, said in (("qq", "501"), ("163", "553")):
+            with self.subTest(name=name):
+                first, second = self.servers[name]["accounts"]
+                text = harness.account(
+                    name, second["address"], first["code"], self.servers[name]["ports"]["implicit"],
+                    ca_file=self.servers.ca_file,
+                )  # fmt: skip
+                self.sandbox.write_config(text + f'username = "{first["address"]}"\n')
+                result = self.sandbox.run(*JOB)
+                self.check_job(result)
+                self.assertTold(result, said, second["address"], first["address"])
+                self.mails(name, first, 0)
+                self.mails(name, second, 0)
+
+    def test_one_of_several_recipients_is_refused(self):
+        """Catches: a mail that nobody gets because one address is wrong, or that the others get again
+        with each flush."""
+        for name, port in (("qq", "implicit"), ("163", "starttls")):
+            with self.subTest(name=name):
+                login = self.use(name, port)
+                others = [account["address"] for account in self.servers[name]["accounts"]]
+                domain = login["address"].split("@")[1]
+                to = [part for address in (others[0], f"nobody@{domain}", others[1]) for part in ("--to", address)]
+                result = self.sandbox.run(*to, *JOB)
+                self.check_job(result)
+                self.assertTold(result, f"nobody@{domain}", "550|554")
+                for _ in range(2):
+                    for account in self.servers[name]["accounts"][:2]:
+                        (mail,) = self.mails(name, account, 1)
+                        self.assertEqual(mail.to, [others[0], f"nobody@{domain}", others[1]])
+                    self.sandbox.run("outbox", "flush", "--all")
 
     def test_unknown_host(self):
         # RFC 6761: nothing below .invalid is ever found.

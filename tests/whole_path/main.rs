@@ -8,6 +8,7 @@ mod support;
 mod addressing;
 mod bad_days;
 mod config;
+mod doctor;
 mod later;
 mod logs;
 mod mail;

@@ -9,6 +9,11 @@ use crate::support::env::Running;
 use crate::support::script::{Action, Stage};
 use crate::{LONG, Scene, qq};
 
+/// Where no mailer goes on trying by itself.
+fn scene() -> Scene {
+    Scene::with("[notify]\nkeep_trying = \"0s\"")
+}
+
 /// A mail that a provider took for spam, whose next form may go in so long.
 fn suspected(scene: &mut Scene, wait: SignedDuration) -> Timestamp {
     scene.server.go_down();
@@ -31,7 +36,7 @@ fn watch(scene: &Scene) -> Running {
 /// Catches: a watch that ends while something waits, tries it before it is due, or sleeps on when it is.
 #[test]
 fn a_watch_sends_what_waits_when_it_is_due() {
-    let mut scene = Scene::new();
+    let mut scene = scene();
     let due = suspected(&mut scene, SignedDuration::from_secs(3));
     let watch = watch(&scene);
     watch.wait_for_stderr("next try in");
@@ -50,7 +55,7 @@ fn a_watch_sends_what_waits_when_it_is_due() {
 /// Catches: a Ctrl-C that is heard only after the sleep, or that leaves a status of success.
 #[test]
 fn a_watch_ends_at_once_when_asked() {
-    let mut scene = Scene::new();
+    let mut scene = scene();
     suspected(&mut scene, SignedDuration::from_hours(2));
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let watch = watch(&scene);
@@ -65,7 +70,7 @@ fn a_watch_ends_at_once_when_asked() {
 /// watch that can't be ended while a server hangs.
 #[test]
 fn a_mail_under_way_is_seen_through() {
-    let mut scene = Scene::new();
+    let mut scene = scene();
     scene.server.go_down();
     scene.env.notify_done(["--", "true"]).stderr_is_free().run().assert_code(0);
     scene.server.set_script(qq().at(Stage::End, Action::Hang));

@@ -53,6 +53,9 @@ struct Dropped {
     subject: Option<String>,
 }
 
+/// What was typed, and the mail that is meant.
+type Chosen<'s> = (String, Found<'s>);
+
 impl Changes<'_> {
     /// Has them tried anew, at once.
     ///
@@ -128,9 +131,9 @@ impl Changes<'_> {
         Ok(stores)
     }
 
-    /// With what was typed for each, and what none is meant by.
-    fn chosen<'s>(&self, stores: &'s [Store]) -> Result<(Vec<(String, Found<'s>)>, Vec<Refused>)> {
-        let (mut chosen, mut refused): (Vec<(String, Found<'s>)>, _) = (Vec::new(), Vec::new());
+    /// Each with what was typed for it; and what none is meant by.
+    fn chosen<'s>(&self, stores: &'s [Store]) -> Result<(Vec<Chosen<'s>>, Vec<Refused>)> {
+        let (mut chosen, mut refused) = (Vec::<Chosen<'s>>::new(), Vec::new());
         match &self.which {
             Which::AllFailed => {
                 let failed = Names::of(stores, &[Place::In(Folder::Failed)])?.all();

@@ -222,12 +222,12 @@ impl<'a> Flush<'a> {
         match of_event(&event, &reader(self.lang)) {
             // Who asks for a flush wants to know, wherever stderr goes.
             Some(Word::Note(text)) => self.ui.done(&self.naming(&text)),
-            Some(Word::Trouble(text)) if matches!(event, Event::Trouble { .. }) => self.say(&text),
+            Some(Word::Trouble(text)) if matches!(*event, Event::Trouble { .. }) => self.say(&text),
             Some(Word::Trouble(text)) => self.ui.trouble(&self.naming(&text)),
             Some(Word::Summary(text)) => self.ui.block(&text),
             Some(Word::Here { .. } | Word::Done) | None => {}
         }
-        self.events.borrow_mut().push(event);
+        self.events.borrow_mut().push(*event);
     }
 
     fn naming(&self, text: &str) -> String {

@@ -71,7 +71,7 @@ struct Record<'a> {
     /// `null`: not fixed yet
     recipients: Option<Vec<JsonRecipient<'a>>>,
     attempt_count: Option<u32>,
-    /// The last ones, newest last
+    /// The last ones, newest last; in a list only the last one
     attempts: Option<Vec<Attempt<'a>>>,
 }
 
@@ -105,8 +105,17 @@ struct Attempt<'a> {
     elapsed_ms: u64,
 }
 
+/// Which tries are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tries {
+    /// As many as are kept.
+    Kept,
+    /// In a list: thousands of mails with twenty each would be hundreds of megabytes.
+    Last,
+}
+
 /// The mail as it was seen.
-pub fn of<'a>(id: &'a EntryId, seen: &'a Seen) -> Json<'a> {
+pub fn of<'a>(id: &'a EntryId, seen: &'a Seen, tries: Tries) -> Json<'a> {
     let entry = seen.entry.as_ref();
     Json {
         id,
@@ -114,7 +123,7 @@ pub fn of<'a>(id: &'a EntryId, seen: &'a Seen) -> Json<'a> {
         error: entry.err().map(ToString::to_string),
         folder: text_of(seen.folder.as_os_str()),
         body: entry.ok().and_then(|entry| body(seen, entry.form)),
-        record: entry.map(record).unwrap_or_default(),
+        record: entry.map(|entry| record(entry, tries)).unwrap_or_default(),
     }
 }
 
@@ -129,7 +138,11 @@ fn body(seen: &Seen, form: Form) -> Option<Body> {
     Some(Body { path: text_of(path.as_os_str()), bytes })
 }
 
-fn record(entry: &Entry) -> Record<'_> {
+fn record(entry: &Entry, tries: Tries) -> Record<'_> {
+    let left_out = match tries {
+        Tries::Kept => 0,
+        Tries::Last => entry.attempts.len().saturating_sub(1),
+    };
     let recipients = entry.recipients.as_ref();
     let asked = &entry.addressing;
     Record {
@@ -153,7 +166,7 @@ fn record(entry: &Entry) -> Record<'_> {
         bcc: either(recipients.map(|r| &r.bcc), &asked.bcc),
         recipients: recipients.map(|all| all.states.iter().map(|r| recipient(r, entry)).collect()),
         attempt_count: Some(entry.attempt_count),
-        attempts: Some(entry.attempts.iter().map(attempt).collect()),
+        attempts: Some(entry.attempts[left_out..].iter().map(attempt).collect()),
     }
 }
 

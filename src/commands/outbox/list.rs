@@ -71,7 +71,7 @@ pub fn json(extent: Extent, ui: &Ui) -> Result<Exit> {
         entries: Vec<json::Json<'a>>,
     }
     let Listing { shown, .. } = listing(extent, None, ui)?;
-    let entries = shown.iter().map(|(id, seen)| json::of(id, seen)).collect();
+    let entries = shown.iter().map(|(id, seen)| json::of(id, seen, json::Tries::Last)).collect();
     Ok(told(&pretty(&List { entries })))
 }
 

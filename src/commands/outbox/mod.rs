@@ -24,7 +24,7 @@ use crate::render::i18n::Lang;
 use crate::sys::{clock, paths};
 use crate::ui::Ui;
 
-pub use send::drain_telling;
+pub use send::{drain_telling, no_code};
 
 /// How a result is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

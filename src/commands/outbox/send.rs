@@ -17,7 +17,7 @@ use crate::sys::clock;
 /// What is told while entries are tried.
 #[derive(Debug)]
 pub enum Told {
-    Event(Event),
+    Event(Box<Event>),
     /// Something else is wrong.
     Trouble(String),
 }
@@ -60,12 +60,13 @@ pub fn drain_with(store: &Store, plan: &Plan<'_>, tell: &mut dyn FnMut(Told)) ->
         secret: &mut secret,
         headers: &mut headers,
         send: &mut |job, ledger| courier.attempt(job, ledger),
-        events: &mut |event| (tell.borrow_mut())(Told::Event(event)),
+        events: &mut |event| (tell.borrow_mut())(Told::Event(Box::new(event))),
     };
     drain(store, plan, hands)
 }
 
-fn no_code(account: &Account) -> Error {
+/// Nothing says where the code is.
+pub fn no_code(account: &Account) -> Error {
     Error::new(Kind::Secret, format!("account `{}` has no auth_code", account.name))
         .hint("write auth_code into its table in notify.toml; `notify-done config-example` shows the ways")
 }

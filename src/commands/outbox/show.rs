@@ -34,7 +34,7 @@ pub fn run(typed: Option<&str>, shape: Shape, reader: &Reader) -> Result<Exit> {
     };
     let seen = found.look()?.ok_or_else(|| gone(&found.id))?;
     if shape == Shape::Json {
-        return Ok(told(&pretty(&json::of(&found.id, &seen))));
+        return Ok(told(&pretty(&json::of(&found.id, &seen, json::Tries::Kept))));
     }
     let text = match &seen.entry {
         Ok(entry) => text(entry, &seen, reader),
