@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::background::Background;
+use super::background::{Background, CodeOf};
 use super::common::{self, Context};
 use super::keep::{Draft, Picture, keep, picture};
 use super::prune::{Keep, prune};
 use super::{missing, words};
-use crate::config::{Loaded, Overrides, Settings};
+use crate::config::{Account, Loaded, Overrides, SecretSource, Settings};
 use crate::error::{Error, Result};
 use crate::mail::draft::message_id;
 use crate::outbox::drain::{Pick, Plan};
@@ -77,8 +77,15 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
         prune(root, &store, &keep, clock::now());
     }
     if let Some(store) = waits {
+        let from_env = |account: &Account| matches!(account.secret, Some(SecretSource::Env(_)));
+        let owner = match loaded.settings.accounts.iter().any(from_env) {
+            true => CodeOf::ThisProcess,
+            false => CodeOf::Anybody,
+        };
         let patience = loaded.settings.notify.keep_trying;
-        Background::new(context, store).keep_trying(&entry_id(facts), &loaded.settings, patience);
+        // With the codes that stand in notify.toml: who only waits doesn't hold them.
+        drop(loaded);
+        Background::new(context, store).keep_trying(&entry_id(facts), owner, patience);
     }
 }
 
