@@ -14,6 +14,8 @@ use crate::report::text::{char_columns, one_line};
 
 /// Columns of the page. Only what can't be broken, a path say, and a transcript are wider.
 const WIDTH: usize = 80;
+/// The text of a row has so many at least, however long the name of an account is.
+const NARROWEST: usize = 30;
 /// Columns of a time: `1234 ms`.
 const TIME: usize = 7;
 
@@ -134,7 +136,7 @@ impl Page<'_> {
             let begin = format!("  {mark} {}{pad}{time}", row.label);
             let mut first = Some(begin);
             for text in std::iter::once(&row.text).chain(&row.more) {
-                for line in wrapped(&self.named(text), WIDTH.saturating_sub(column)) {
+                for line in wrapped(&self.named(text), WIDTH.saturating_sub(column).max(NARROWEST)) {
                     let begin = first.take().unwrap_or_else(|| " ".repeat(column));
                     self.text.push_str(format!("{begin}{line}").trim_end());
                     self.text.push('\n');
