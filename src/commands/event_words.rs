@@ -115,8 +115,15 @@ fn not_sent(diagnosis: &Diagnosis, kept: Folder, next: &Next, reader: &Reader) -
         (_, true) => either(lang, "the mail could not be sent yet: ", "邮件暂时没有发出："),
         (_, false) => either(lang, "the mail has to wait: ", "邮件需要等待："),
     };
+    // What failed before the server had a word is shown step by step.
+    let unheard = next.tried && diagnosis.class == Class::Transient && diagnosis.reply.is_none();
+    let look = match (unheard, lang) {
+        (false, _) => "",
+        (true, Lang::En) => "\n`notify-done doctor` shows each step",
+        (true, Lang::Zh) => "\n运行 `notify-done doctor` 可逐步检查",
+    };
     let then = if kept == Folder::Failed { given_up(next, lang) } else { what_next(next, reader) };
-    format!("{begin}{cause}{reply}\n{fix}\n{then}")
+    format!("{begin}{cause}{reply}\n{fix}{look}\n{then}")
 }
 
 fn given_up(next: &Next, lang: Lang) -> String {
