@@ -7,7 +7,7 @@ use super::words::{either, said, say};
 use crate::deliver::diagnose::Diagnosis;
 use crate::deliver::verdict::Class;
 use crate::outbox::entry::{Folder, Form, GaveUp};
-use crate::outbox::event::{Event, Next, Refusal};
+use crate::outbox::event::{Earlier, Event, Next, Refusal};
 use crate::render::amount::{Detail, duration};
 use crate::render::i18n::Lang;
 use crate::run::mailer::Word;
@@ -54,10 +54,11 @@ pub fn of_event(event: &Event, reader: &Reader) -> Option<Word> {
             // What passes by itself is worth no alarm, since another has it.
             if diagnosis.class == Class::Transient { Word::Note(told) } else { Word::Trouble(told) }
         }
-        Event::NotSent { diagnosis, refused, kept, next, .. } => {
+        Event::NotSent { diagnosis, earlier, refused, kept, next, .. } => {
             let told = not_sent(diagnosis, *kept, next, reader);
             let refused = refused.iter().map(|r| format!("\n{}", refusal(r, lang)));
-            Word::Trouble(std::iter::once(told).chain(refused).collect())
+            let earlier = earlier.iter().map(|e| format!("\n{}", before(e, lang)));
+            Word::Trouble(std::iter::once(told).chain(refused).chain(earlier).collect())
         }
         Event::Unknown { diagnosis, kept: Folder::Failed, .. } => {
             let cause = say(&diagnosis.cause, lang);
@@ -104,6 +105,15 @@ fn refusal(refusal: &Refusal, lang: Lang) -> String {
     let Diagnosis { cause, fix, .. } = &refusal.diagnosis;
     let (cause, reply) = (say(cause, lang), said(&refusal.diagnosis, lang));
     format!("{}: {cause}{reply}; {}", refusal.address, say(fix, lang))
+}
+
+fn before(earlier: &Earlier, lang: Lang) -> String {
+    let Earlier { account, diagnosis } = earlier;
+    let (cause, fix, reply) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang), said(diagnosis, lang));
+    match lang {
+        Lang::En => format!("before that, account {account}: {cause}{reply}; {fix}"),
+        Lang::Zh => format!("此前账号 {account}：{cause}{reply}；{fix}"),
+    }
 }
 
 fn not_sent(diagnosis: &Diagnosis, kept: Folder, next: &Next, reader: &Reader) -> String {

@@ -264,6 +264,7 @@ impl Drain<'_, '_> {
             entry: entry.id.clone(),
             account: Some(account.clone()),
             diagnosis: diagnosis.clone(),
+            earlier: Vec::new(),
             refused: Vec::new(),
             kept: Folder::New,
             next: Next { tried: false, at: *until, class: Some(*class), form, gave_up },

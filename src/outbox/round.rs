@@ -9,7 +9,7 @@ use super::accounts::tag;
 use super::choice::{accepted, accounts_for, choose_recipients, contact, refusals, scene, worst};
 use super::drain::{Drain, Letterhead, Pick, Resting};
 use super::entry::{AttemptRecord, Contact, Entry, Folder, GaveUp, Recipients, Standing, State};
-use super::event::{Event, Next};
+use super::event::{Earlier, Event, Next};
 use super::health::{Health, Permit};
 use super::schedule::{counts, expired, next_form, next_try};
 use super::store::Claim;
@@ -56,6 +56,8 @@ struct Round {
     counts: bool,
     /// The last refusal, not told yet.
     last: Option<Tried>,
+    /// Those before it.
+    earlier: Vec<Earlier>,
     /// The first account that had to wait.
     rested: Option<Tried>,
     /// When an account may take it after all: the class that decides on that, and the time unless it
@@ -73,6 +75,7 @@ impl Round {
             tried: false,
             counts: counts(entry, now),
             last: None,
+            earlier: Vec::new(),
             rested: None,
             waits: Vec::new(),
             spam: false,
@@ -177,6 +180,7 @@ impl Drain<'_, '_> {
             && from != account.name
         {
             let (entry, to) = (claim.entry.id.clone(), account.name.clone());
+            round.earlier.push(Earlier { account: from.clone(), diagnosis: diagnosis.clone() });
             (self.hands.events)(Event::FailedOver { entry, account: from, to, diagnosis });
         }
         round.tried = true;
@@ -379,7 +383,15 @@ impl Drain<'_, '_> {
         let event = match outcome {
             Outcome::Failed(failure) => {
                 let diagnosis = diagnose(&failure, &scene);
-                Event::NotSent { entry, account: Some(name), diagnosis, refused, kept, next }
+                Event::NotSent {
+                    entry,
+                    account: Some(name),
+                    diagnosis,
+                    earlier: Vec::new(),
+                    refused,
+                    kept,
+                    next,
+                }
             }
             Outcome::Unknown(failure) => {
                 Event::Unknown { entry, account: name, diagnosis: diagnose(&failure, &scene), kept }
@@ -424,8 +436,8 @@ impl Drain<'_, '_> {
             let refused = scene.map(|scene| refusals(&results, &scene)).unwrap_or_default();
             let (next, entry) = (next_of(entry, round.tried), entry.id.clone());
             self.told.push(account.clone());
-            let account = Some(account);
-            (self.hands.events)(Event::NotSent { entry, account, diagnosis, refused, kept, next });
+            let (account, earlier) = (Some(account), round.earlier);
+            (self.hands.events)(Event::NotSent { entry, account, diagnosis, earlier, refused, kept, next });
         }
         self.settle(claim, kept)
     }
@@ -435,8 +447,9 @@ impl Drain<'_, '_> {
         let entry = &mut claim.entry;
         entry.gave_up = expired(entry, (self.hands.now)(), true).then_some(GaveUp::Expired);
         let kept = if entry.gave_up.is_some() { Folder::Failed } else { Folder::New };
-        let (entry, next, refused) = (entry.id.clone(), next_of(entry, false), Vec::new());
-        (self.hands.events)(Event::NotSent { entry, account: None, diagnosis, refused, kept, next });
+        let (entry, next) = (entry.id.clone(), next_of(entry, false));
+        let (earlier, refused) = (Vec::new(), Vec::new());
+        (self.hands.events)(Event::NotSent { entry, account: None, diagnosis, earlier, refused, kept, next });
         self.settle(claim, kept)
     }
 

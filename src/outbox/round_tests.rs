@@ -78,6 +78,18 @@ fn the_next_account_sends_what_the_first_does_not_take() {
     assert_eq!(bench.load(Folder::Sent, "a").attempt_count, 3);
 }
 
+/// Catches: the account that one counts on not named, when none took the mail.
+#[test]
+fn when_none_takes_it_each_is_named() {
+    let first = refuses("AUTH", "535 Error: authentication failed");
+    let bench = Bench::new(vec![account("10001", first.port), account("10002", closed_port())], &["a"]);
+    assert_eq!(bench.drain(), tally(0, 1, 0, 0));
+    let Event::NotSent { account, diagnosis, earlier, .. } = bench.last() else { panic!() };
+    assert_eq!((account.as_deref(), diagnosis.class), (Some("10002"), Class::Transient));
+    assert_eq!((earlier.len(), earlier[0].account.as_str()), (1, "10001"));
+    assert_eq!(earlier[0].diagnosis.class, Class::Credentials);
+}
+
 /// Catches: `--account` forgotten when failing over, the others never asked.
 #[test]
 fn the_account_asked_for_is_the_first() {
