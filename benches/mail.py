@@ -224,17 +224,20 @@ def sink_faults(sink, letter):
 
 def kept_notice(binary, command, place, file):
     """The entry that a run without an account leaves, as it waits when there is one."""
-    config = place.config.read_text()
+    config, state = place.config.read_text(), place.dir / "no-account"
     place.config.write_text("")
-    subprocess.run([binary, "-q", "--", *command], env=place.env, stdout=subprocess.DEVNULL, check=True)
+    env = place.env | {"NOTIFY_DONE_STATE": str(state)}
+    subprocess.run([binary, "-q", "--", *command], env=env, stdout=subprocess.DEVNULL, check=True)
+    # What it left behind may still be at it.
+    measure.reap()
     place.config.write_text(config)
-    (entry,) = place.state.glob("outbox/held/*")
+    (entry,) = state.glob("outbox/held/*")
     kept = place.dir / f"notice-{file.name}" / entry.name
     shutil.copytree(entry, kept)
     about = json.loads((kept / "entry.json").read_text())
     about["held"] = None
     (kept / "entry.json").write_text(json.dumps(about))
-    shutil.rmtree(place.state)
+    shutil.rmtree(state)
     return kept
 
 

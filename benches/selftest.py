@@ -1,15 +1,20 @@
-"""Does the kit see what it should? Run by `benches/run --smoke`, which sets PROBE."""
+"""Does the kit see what it should? Run by `benches/run --smoke`, which sets PROBE, and SINK where mail is
+measured."""
 
 import json
+import os
 import subprocess
 import tempfile
 import unittest
+from pathlib import Path
 
 import figures
+import mail
 import measure
 from contenders import Place
 
 PROBE = None
+SINK = None
 LINE = 80
 
 
@@ -109,6 +114,33 @@ class ARun(unittest.TestCase):
         text = f"test -t 0 && test -t 1 && : >/dev/tty && exec {PROBE} write lines 5"
         run = measure.run(PROBE, ["sh", "-c", text], sink, self.place, 30)
         self.assertEqual((run.faults, run.streams[0]["complete"]), ([], True))
+
+
+class TheSink(unittest.TestCase):
+    def test_sees_every_damage(self):
+        """Catches a sink that only counts mails: then the figure of a sender that sends half would count."""
+        if SINK is None:
+            self.skipTest("no mail is measured")
+        folder = tempfile.TemporaryDirectory(prefix="bench-selftest-")
+        self.addCleanup(folder.cleanup)
+        sent, expected = Path(folder.name, "sent"), Path(folder.name, "expected")
+        sent.write_bytes(written("lines", 3000))
+        whole = sent.read_bytes()
+        changed = bytearray(whole)
+        changed[100_003] ^= 1
+        sink = mail.Sink(SINK, "plain", os.sched_getaffinity(0))
+        self.addCleanup(sink.close)
+        for name, content, complete in (
+            ("whole", whole, True),
+            ("cut", whole + written("lines", 1), False),
+            ("changed", bytes(changed), False),
+            ("another", whole[::-1], False),
+        ):
+            expected.write_bytes(content)
+            sink.expect(expected)
+            letter = mail.Letter(sink.port, sent, None)
+            subprocess.run(mail.smtplib(letter), check=True)
+            self.assertEqual(sink.line()["complete"], complete, name)
 
 
 class TheFigures(unittest.TestCase):

@@ -8,6 +8,7 @@ const PURE: &[&str] = &[
     "cli.rs",
     "cli/",
     "commands/doctor/checkup.rs",
+    "commands/doctor/found.rs",
     "commands/doctor/page.rs",
     "commands/doctor/values.rs",
     "commands/doctor/words.rs",

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::common::Context;
 use super::missing;
 use super::outbox::drain_telling;
-use crate::config::{Loaded, Overrides, SecretSource, Settings};
+use crate::config::{Loaded, Overrides, Settings};
 use crate::deliver::verdict::Class;
 use crate::outbox::drain::{Pick, Plan};
 use crate::outbox::entry::{Entry, EntryId, Folder, Whose};
@@ -47,6 +47,14 @@ pub fn look_after_others(context: &Context, own: &RunId) {
     }
 }
 
+/// Who has the code that a mail needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeOf {
+    /// It is in the environment of this one, and another may lack it.
+    ThisProcess,
+    Anybody,
+}
+
 /// The outbox of a state folder.
 #[derive(Debug)]
 pub struct Background<'a> {
@@ -73,22 +81,23 @@ impl<'a> Background<'a> {
     ///
     /// One process does it for all: the others leave theirs to it, unless it may lack the code that
     /// theirs need.
-    pub fn keep_trying(&self, own: &EntryId, settings: &Settings, keep_trying: Duration) {
+    pub fn keep_trying(&self, own: &EntryId, code: CodeOf, keep_trying: Duration) {
         let Ok(patience) = SignedDuration::try_from(keep_trying) else { return };
-        let code_is_ours = settings.accounts.iter().any(|a| matches!(a.secret, Some(SecretSource::Env(_))));
         signals::put_term_off();
-        if code_is_ours {
-            self.serve(
-                || vec![own.clone()],
-                patience,
-                || {
-                    self.drain(Pick::Only(own.clone()), settings);
-                },
-            );
+        if code == CodeOf::ThisProcess {
+            self.serve(|| vec![own.clone()], patience, || self.send_own(own));
             return;
         }
         let Some(_lock) = self.lock() else { return };
         self.serve(|| self.young(patience), patience, || self.send_what_is_due());
+    }
+
+    /// By the settings as they are now, with what its run was told.
+    fn send_own(&self, own: &EntryId) {
+        let loaded = self.context.load();
+        if !loaded.unusable() {
+            self.drain(Pick::Only(own.clone()), &loaded.settings);
+        }
     }
 
     /// Sends what becomes due of these, until none will in its time.

@@ -7,7 +7,7 @@ use super::words::{either, said, say};
 use crate::deliver::diagnose::Diagnosis;
 use crate::deliver::verdict::Class;
 use crate::outbox::entry::{Folder, Form, GaveUp};
-use crate::outbox::event::{Event, Next, Refusal};
+use crate::outbox::event::{Earlier, Event, Next, Refusal};
 use crate::render::amount::{Detail, duration};
 use crate::render::i18n::Lang;
 use crate::run::mailer::Word;
@@ -54,12 +54,25 @@ pub fn of_event(event: &Event, reader: &Reader) -> Option<Word> {
             // What passes by itself is worth no alarm, since another has it.
             if diagnosis.class == Class::Transient { Word::Note(told) } else { Word::Trouble(told) }
         }
-        Event::NotSent { account, diagnosis, refused, kept, next, .. } => {
+        Event::NotSent { account, diagnosis, earlier, refused, kept, next, .. } => {
             // No time brings back an account that is gone.
             let next = if account.is_none() { Next { at: None, class: None, ..*next } } else { *next };
             let told = not_sent(diagnosis, *kept, &next, reader);
             let refused = refused.iter().map(|r| format!("\n{}", refusal(r, lang)));
-            Word::Trouble(std::iter::once(told).chain(refused).collect())
+            let earlier = earlier.iter().map(|e| format!("\n{}", before(e, lang)));
+            Word::Trouble(std::iter::once(told).chain(refused).chain(earlier).collect())
+        }
+        Event::Unknown { diagnosis, kept: Folder::Failed, .. } => {
+            let cause = say(&diagnosis.cause, lang);
+            Word::Trouble(match lang {
+                Lang::En => format!(
+                    "the mail was handed over again, and again the answer is missing: {cause}\n\
+                     it may have arrived; it was tried for days, and isn't tried any more"
+                ),
+                Lang::Zh => format!(
+                    "邮件再次交给服务器，仍然没有收到答复：{cause}\n它可能已送达；已尝试多日，不再重试"
+                ),
+            })
         }
         Event::Unknown { diagnosis, kept, next, .. } => {
             let (cause, fix) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang));
@@ -87,6 +100,15 @@ fn refusal(refusal: &Refusal, lang: Lang) -> String {
     format!("{}: {cause}{reply}; {}", refusal.address, say(fix, lang))
 }
 
+fn before(earlier: &Earlier, lang: Lang) -> String {
+    let Earlier { account, diagnosis } = earlier;
+    let (cause, fix, reply) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang), said(diagnosis, lang));
+    match lang {
+        Lang::En => format!("before that, account {account}: {cause}{reply}; {fix}"),
+        Lang::Zh => format!("此前账号 {account}：{cause}{reply}；{fix}"),
+    }
+}
+
 fn not_sent(diagnosis: &Diagnosis, kept: Folder, next: &Next, reader: &Reader) -> String {
     let lang = reader.lang;
     let (cause, fix) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang));
@@ -96,7 +118,14 @@ fn not_sent(diagnosis: &Diagnosis, kept: Folder, next: &Next, reader: &Reader) -
         (_, true) => either(lang, "the mail could not be sent yet: ", "邮件暂时没有发出："),
         (_, false) => either(lang, "the mail has to wait: ", "邮件需要等待："),
     };
-    format!("{begin}{cause}{reply}\n{fix}\n{}", what_follows(kept, next, reader))
+    // What failed before the server had a word is shown step by step.
+    let unheard = next.tried && diagnosis.class == Class::Transient && diagnosis.reply.is_none();
+    let look = match (unheard, lang) {
+        (false, _) => "",
+        (true, Lang::En) => "\n`notify-done doctor` shows each step",
+        (true, Lang::Zh) => "\n运行 `notify-done doctor` 可逐步检查",
+    };
+    format!("{begin}{cause}{reply}\n{fix}{look}\n{}", what_follows(kept, next, reader))
 }
 
 fn what_follows(kept: Folder, next: &Next, reader: &Reader) -> String {

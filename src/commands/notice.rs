@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::background::Background;
+use super::background::{Background, CodeOf};
 use super::common::{self, Context};
 use super::keep::{Draft, Picture, keep, picture};
 use super::prune::{Keep, prune};
 use super::{missing, words};
-use crate::config::{Loaded, Overrides, Settings};
+use crate::config::{Account, Loaded, Overrides, SecretSource, Settings};
 use crate::error::{Error, Result};
 use crate::mail::draft::message_id;
 use crate::outbox::drain::{Pick, Plan};
@@ -24,9 +24,9 @@ use crate::run::alive;
 use crate::run::facts::{End, RunFacts};
 use crate::run::mailer::{Link, Teller, Word, fork_mailer};
 use crate::run::record::{FILE, Phase, RunRecord};
-use crate::sys::fs::{Durability, replace};
+use crate::sys::fs::{Durability, replace, sync_file};
 use crate::sys::paths::RUNS;
-use crate::sys::{clock, fds, paths};
+use crate::sys::{best_effort, clock, fds, paths};
 
 /// Makes the notice, keeps it, and tries once to send it. What happens is told, not returned:
 /// nobody is left to take an error.
@@ -39,6 +39,11 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
     // Who finds a notice that nobody makes must not take ours for one.
     let folder = context.root.as_ref().map(|root| root.join(RUNS).join(&facts.start.id.0));
     let turn = folder.as_deref().and_then(alive::wait_for_turn);
+    if let Some(folder) = &folder {
+        // The supervisor doesn't wait for the disk. From here on a power cut leaves either this or the
+        // notice, and not a record that is half one and half the other.
+        best_effort(sync_file(&folder.join(FILE)));
+    }
     let made = match kept_before(facts) {
         // Another process was quicker, and has told nobody.
         Some(store) => {
@@ -77,8 +82,15 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
         prune(root, &store, &keep, clock::now());
     }
     if let Some(store) = waits {
+        let from_env = |account: &Account| matches!(account.secret, Some(SecretSource::Env(_)));
+        let owner = match loaded.settings.accounts.iter().any(from_env) {
+            true => CodeOf::ThisProcess,
+            false => CodeOf::Anybody,
+        };
         let patience = loaded.settings.notify.keep_trying;
-        Background::new(context, store).keep_trying(&entry_id(facts), &loaded.settings, patience);
+        // With the codes that stand in notify.toml: who only waits doesn't hold them.
+        drop(loaded);
+        Background::new(context, store).keep_trying(&entry_id(facts), owner, patience);
     }
 }
 
@@ -178,7 +190,7 @@ pub(super) fn note_kept(root: &Path, facts: &RunFacts, overrides: &Overrides) {
     let before = std::fs::read(&path).ok().and_then(|json| RunRecord::from_json(&json).ok());
     let underway = before.and_then(|record| record.underway);
     let record = RunRecord { underway, ..RunRecord::ended(facts, overrides, false) };
-    if replace(&path, &record.to_json(), Durability::Atomic).is_ok() {
+    if replace(&path, &record.to_json(), Durability::Synced).is_ok() {
         alive::settle(&folder);
     }
     // If it can't be written, the entry is found by its id.

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::meanings::Meaning;
 use super::verdict::{Cause, Class, Failure, Feature, Reply, Stage, TlsTrouble};
-pub use super::words::{degraded_to_less, degraded_to_text, gave_up, held_daily, held_login, held_throttled};
 use super::{codes, replies, words};
 use crate::config::provider::{self, Preset};
 

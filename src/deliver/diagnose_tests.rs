@@ -218,21 +218,3 @@ fn a_certificate_out_of_time_asks_for_the_clock() {
         assert!(fix.en.starts_with("check this machine's clock first") && fix.zh.contains("先检查本机时间"));
     }
 }
-
-/// Catches: a sentence that lost what it is about.
-#[test]
-fn what_becomes_of_a_mail_is_said_in_both_languages() {
-    let when = "2026-11-28 19:00";
-    for text in [held_login("main", when), held_throttled("main", when), held_daily("main", when)] {
-        for words in [&text.en, &text.zh] {
-            assert!(words.contains("main") && words.contains(when), "{words}");
-        }
-    }
-    let text = gave_up(5, 12);
-    for words in [&text.en, &text.zh] {
-        assert!(words.contains('5') && words.contains("12") && words.contains("outbox retry"), "{words}");
-    }
-    for text in [degraded_to_less(), degraded_to_text()] {
-        assert!(!text.en.is_empty() && !text.zh.is_empty() && text.en != text.zh);
-    }
-}

@@ -108,13 +108,22 @@ pub fn drain(store: &Store, plan: &Plan<'_>, hands: &mut Hands<'_>) -> Result<Ta
         told: Vec::new(),
         tally: Tally::default(),
     };
+    let mut busy = Vec::new();
     for id in ids {
         if plan.bound.is_some_and(|bound| begin.elapsed() > bound) {
             drain.tally.later += 1;
-        } else if let Err(error) = drain.one(&id) {
-            drain.tally.left += 1;
-            let hint = error.hints.first().cloned();
-            (drain.hands.events)(Event::Trouble { entry: id, message: error.to_string(), hint });
+            continue;
+        }
+        match drain.one(&id) {
+            Ok(Had::Here) => {}
+            Ok(Had::Elsewhere) => busy.push(id),
+            Err(error) => drain.trouble(id, &error),
+        }
+    }
+    // Last, so that several that drain at once share the work.
+    for id in busy {
+        if let Err(error) = drain.one_of_another(&id) {
+            drain.trouble(id, &error);
         }
     }
     Ok(drain.tally)
@@ -142,6 +151,14 @@ pub(super) struct Resting {
     pub failure: Failure,
 }
 
+/// In whose hands a mail was.
+enum Had {
+    /// Ours: it is done with.
+    Here,
+    /// Another process's.
+    Elsewhere,
+}
+
 /// Why a mail isn't even begun.
 struct Reason {
     account: String,
@@ -167,21 +184,35 @@ pub(super) struct Drain<'a, 'h> {
 }
 
 impl Drain<'_, '_> {
-    fn one(&mut self, id: &EntryId) -> Result<()> {
+    fn one(&mut self, id: &EntryId) -> Result<Had> {
         if self.can_wait(id) {
-            return Ok(());
+            return Ok(Had::Here);
         }
-        let claim = match self.store.claim(id)? {
-            Some(claim) => claim,
-            None => match self.wait_for(id)? {
-                Some(claim) => claim,
-                None => return Ok(()),
-            },
-        };
+        match self.store.claim(id)? {
+            Some(claim) => self.keeping_it(claim).map(|()| Had::Here),
+            None => Ok(Had::Elsewhere),
+        }
+    }
+
+    /// Waits until another process is through with it; tries it, when that comes to nothing.
+    fn one_of_another(&mut self, id: &EntryId) -> Result<()> {
+        match self.wait_for(id)? {
+            Some(claim) => self.keeping_it(claim),
+            None => Ok(()),
+        }
+    }
+
+    fn keeping_it(&mut self, claim: Claim) -> Result<()> {
         match claim.heartbeat() {
             Ok(_alive) => self.with_claim(claim),
             Err(error) => claim.settle(Folder::New).and(Err(error)),
         }
+    }
+
+    fn trouble(&mut self, entry: EntryId, error: &Error) {
+        self.tally.left += 1;
+        let hint = error.hints.first().cloned();
+        (self.hands.events)(Event::Trouble { entry, message: error.to_string(), hint });
     }
 
     /// Is there nothing to be done with it now? Seen without taking it, so that thousands that wait cost
@@ -236,6 +267,7 @@ impl Drain<'_, '_> {
             entry: entry.id.clone(),
             account: Some(account.clone()),
             diagnosis: diagnosis.clone(),
+            earlier: Vec::new(),
             refused: Vec::new(),
             kept: Folder::New,
             next: Next { tried: false, at: *until, class: Some(*class), form, gave_up },

@@ -431,6 +431,23 @@ fn it_waits_for_another_process() {
     assert!(matches!(bench.last(), Event::Elsewhere { now_in: None, .. }));
 }
 
+/// Catches: eight that drain side by side and take as long as one, since each waits for the mail that another
+/// is sending instead of taking the next.
+#[test]
+fn what_is_free_is_sent_before_it_waits() {
+    let server = Responder::start(Mode::Plain, |_| None);
+    let mut bench = Bench::new(vec![account("10001", server.port)], &["a", "b"]);
+    let _theirs = bench.store.claim(&id("a")).unwrap().unwrap();
+    bench.wait = Duration::from_millis(1);
+    assert_eq!(bench.drain(), tally(1, 0, 0, 1));
+    let names = bench.events().into_iter().map(|event| match event {
+        Event::Sent { entry, .. } => format!("sent {entry}"),
+        Event::Waiting { entry } => format!("waits for {entry}"),
+        _ => String::new(),
+    });
+    assert_eq!(names.filter(|name| !name.is_empty()).collect::<Vec<_>>(), ["sent b", "waits for a"]);
+}
+
 /// Catches: two processes draining side by side both sending a mail.
 #[test]
 fn many_drain_at_once_and_each_mail_goes_once() {

@@ -15,6 +15,13 @@ pub struct Refusal {
     pub diagnosis: Diagnosis,
 }
 
+/// An account that didn't take the mail, and in whose place another was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    pub account: String,
+    pub diagnosis: Diagnosis,
+}
+
 /// Something that the user may want to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
@@ -62,6 +69,9 @@ pub enum Event {
         entry: EntryId,
         account: Option<String>,
         diagnosis: Diagnosis,
+        /// The accounts that were tried before this one.
+        #[serde(default)]
+        earlier: Vec<Earlier>,
         /// The recipients that were refused one by one; empty: it never came to that.
         refused: Vec<Refusal>,
         kept: Folder,

@@ -9,7 +9,7 @@ use super::accounts::{Turn, tag};
 use super::choice::{accepted, accounts_for, choose_recipients, contact, refusals, scene, worst};
 use super::drain::{Drain, Letterhead, Pick, Resting};
 use super::entry::{AttemptRecord, Contact, Entry, Folder, GaveUp, Recipients, Standing, State};
-use super::event::{Event, Next};
+use super::event::{Earlier, Event, Next};
 use super::health::{Health, Permit};
 use super::schedule::{counts, expired, next_form, next_try};
 use super::store::Claim;
@@ -57,6 +57,8 @@ struct Round {
     counts: bool,
     /// The last refusal, not told yet.
     last: Option<Tried>,
+    /// Those before it.
+    earlier: Vec<Earlier>,
     /// The first account that had to wait.
     rested: Option<Tried>,
     /// When an account may take it after all: the class that decides on that, and the time unless it
@@ -74,6 +76,7 @@ impl Round {
             tried: false,
             counts: counts(entry, now),
             last: None,
+            earlier: Vec::new(),
             rested: None,
             waits: Vec::new(),
             spam: false,
@@ -178,6 +181,7 @@ impl Drain<'_, '_> {
             && from != account.name
         {
             let (entry, to) = (claim.entry.id.clone(), account.name.clone());
+            round.earlier.push(Earlier { account: from.clone(), diagnosis: diagnosis.clone() });
             (self.hands.events)(Event::FailedOver { entry, account: from, to, diagnosis });
         }
         round.tried = true;
@@ -399,7 +403,15 @@ impl Drain<'_, '_> {
         let event = match outcome {
             Outcome::Failed(failure) => {
                 let diagnosis = diagnose(&failure, &scene);
-                Event::NotSent { entry, account: Some(name), diagnosis, refused, kept, next }
+                Event::NotSent {
+                    entry,
+                    account: Some(name),
+                    diagnosis,
+                    earlier: Vec::new(),
+                    refused,
+                    kept,
+                    next,
+                }
             }
             Outcome::Unknown(failure) => {
                 Event::Unknown { entry, account: name, diagnosis: diagnose(&failure, &scene), kept, next }
@@ -447,8 +459,8 @@ impl Drain<'_, '_> {
             let refused = scene.map(|scene| refusals(&results, &scene)).unwrap_or_default();
             let (next, entry) = (next_of(entry, round.tried), entry.id.clone());
             self.told.push(account.clone());
-            let account = Some(account);
-            (self.hands.events)(Event::NotSent { entry, account, diagnosis, refused, kept, next });
+            let (account, earlier) = (Some(account), round.earlier);
+            (self.hands.events)(Event::NotSent { entry, account, diagnosis, earlier, refused, kept, next });
         }
         self.settle(claim, kept)
     }
@@ -463,13 +475,14 @@ impl Drain<'_, '_> {
         })
     }
 
-    /// There is nobody to send it with: it waits until there is, but not for ever.
+    /// There is nobody to send it with. It doesn't wait for ever for an account that isn't there any more.
     fn without_account(&mut self, mut claim: Claim, diagnosis: Diagnosis) -> Result<()> {
-        let old = expired(&claim.entry, (self.hands.now)(), true);
-        claim.entry.gave_up = old.then_some(GaveUp::Expired);
-        let (entry, kept) = (claim.entry.id.clone(), if old { Folder::Failed } else { Folder::New });
-        let (next, refused) = (next_of(&claim.entry, false), Vec::new());
-        (self.hands.events)(Event::NotSent { entry, account: None, diagnosis, refused, kept, next });
+        let entry = &mut claim.entry;
+        entry.gave_up = expired(entry, (self.hands.now)(), true).then_some(GaveUp::Expired);
+        let kept = if entry.gave_up.is_some() { Folder::Failed } else { Folder::New };
+        let (entry, next) = (entry.id.clone(), next_of(entry, false));
+        let (earlier, refused) = (Vec::new(), Vec::new());
+        (self.hands.events)(Event::NotSent { entry, account: None, diagnosis, earlier, refused, kept, next });
         self.settle(claim, kept)
     }
 

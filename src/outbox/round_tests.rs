@@ -78,6 +78,18 @@ fn the_next_account_sends_what_the_first_does_not_take() {
     assert_eq!(bench.load(Folder::Sent, "a").attempt_count, 3);
 }
 
+/// Catches: the account that one counts on not named, when none took the mail.
+#[test]
+fn when_none_takes_it_each_is_named() {
+    let first = refuses("AUTH", "535 Error: authentication failed");
+    let bench = Bench::new(vec![account("10001", first.port), account("10002", closed_port())], &["a"]);
+    assert_eq!(bench.drain(), tally(0, 1, 0, 0));
+    let Event::NotSent { account, diagnosis, earlier, .. } = bench.last() else { panic!() };
+    assert_eq!((account.as_deref(), diagnosis.class), (Some("10002"), Class::Transient));
+    assert_eq!((earlier.len(), earlier[0].account.as_str()), (1, "10001"));
+    assert_eq!(earlier[0].diagnosis.class, Class::Credentials);
+}
+
 /// Catches: `--account` forgotten when failing over, the others never asked.
 #[test]
 fn the_account_asked_for_is_the_first() {
@@ -249,28 +261,6 @@ fn behind_a_held_login_it_is_given_up_after_days() {
     assert_eq!(bench.load(Folder::Failed, "a").gave_up, Some(GaveUp::Expired));
 }
 
-/// Catches: the notice of a run whose account was renamed or removed since, which lies in new/ for ever.
-#[test]
-fn without_its_account_it_is_given_up_after_days() {
-    let server = sends();
-    for pinned in [false, true] {
-        let mut bench = Bench::new(vec![account("10001", server.port)], &["a"]);
-        let mut claim = bench.store.claim(&id("a")).unwrap().unwrap();
-        let gone = Some("gone".to_owned());
-        (claim.entry.pinned, claim.entry.addressing.account) =
-            if pinned { (gone, None) } else { (None, gone) };
-        claim.settle(Folder::New).unwrap();
-        assert_eq!(bench.drain(), tally(0, 1, 0, 0));
-        let Event::NotSent { account: None, kept: Folder::New, .. } = bench.last() else { panic!() };
-        later(&mut bench, 5 * 24 * 60);
-        assert_eq!(bench.drain(), tally(0, 0, 1, 0));
-        let Event::NotSent { next, kept: Folder::Failed, .. } = bench.last() else { panic!() };
-        assert_eq!(next.gave_up, Some(GaveUp::Expired));
-        assert_eq!(bench.load(Folder::Failed, "a").gave_up, Some(GaveUp::Expired));
-    }
-    assert!(server.taken().is_empty());
-}
-
 /// Catches: a mail given up though the account that took it for spam was never asked to take the lesser form,
 /// since another wanted that one for its size.
 #[test]
@@ -308,6 +298,23 @@ fn what_is_given_up_unasked_is_told() {
     let Event::NotSent { account, diagnosis, kept: Folder::Failed, .. } = bench.last() else { panic!() };
     assert_eq!(account.as_deref(), Some("10001"));
     assert_eq!(diagnosis.reply.unwrap().text, "anything else");
+}
+
+/// Catches: a mail that waits for ever for an account that was taken out of notify.toml.
+#[test]
+fn behind_an_account_that_is_gone_it_is_given_up_after_days() {
+    let server = sends();
+    let mut bench = Bench::new(vec![account("10002", server.port)], &["a"]);
+    let mut claim = bench.store.claim(&id("a")).unwrap().unwrap();
+    claim.entry.pinned = Some("10001".into());
+    claim.settle(Folder::New).unwrap();
+    assert_eq!(bench.drain(), tally(0, 1, 0, 0));
+    later(&mut bench, 5 * 24 * 60);
+    assert_eq!(bench.drain(), tally(0, 0, 1, 0));
+    let Event::NotSent { account: None, next, diagnosis, .. } = bench.last() else { panic!() };
+    assert_eq!(next.gave_up, Some(GaveUp::Expired));
+    assert!(diagnosis.cause.en.contains("\"10001\""));
+    assert!(server.taken().is_empty());
 }
 
 /// Catches: thousands of claims, each synced to the disk, for nothing.

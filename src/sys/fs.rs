@@ -121,20 +121,36 @@ pub fn open_ours(path: &Path) -> io::Result<File> {
         Some(libc::ELOOP) => io::Error::other("it is a link, not a file: put the file itself there"),
         _ => error,
     })?;
+    only_ours(path, &opened, is_mine(opened.uid()), "600")?;
+    Ok(file)
+}
+
+/// The same for a file that says whom to trust: ours or root's, be it by a link, and nobody else may
+/// write it.
+///
+/// # Errors
+/// As [`open_ours`].
+pub fn open_trusted(path: &Path) -> io::Result<File> {
+    let (file, opened) = open_file(path, 0)?;
+    only_ours(path, &opened, opened.uid() == 0 || is_mine(opened.uid()), "go-w")?;
+    Ok(file)
+}
+
+fn only_ours(path: &Path, opened: &Metadata, ours: bool, mend: &str) -> io::Result<()> {
     let shown = path.display();
-    if !is_mine(opened.uid()) {
+    if !ours {
         let (owner, me) = (opened.uid(), nix::unistd::geteuid());
         let why =
             format!("it belongs to another user, uid {owner} (if you trust it: `sudo chown {me} {shown}`)");
         return Err(io::Error::other(why));
     }
     let mode = opened.mode() & 0o7777;
-    if mode & 0o002 != 0 || (mode & 0o020 != 0 && !super::users::has_private_group(&opened)) {
+    if mode & 0o002 != 0 || (mode & 0o020 != 0 && !super::users::has_private_group(opened)) {
         let why =
-            format!("others may write it, mode {mode:04o} (look what it says, then: `chmod 600 {shown}`)");
+            format!("others may write it, mode {mode:04o} (look what it says, then: `chmod {mend} {shown}`)");
         return Err(io::Error::other(why));
     }
-    Ok(file)
+    Ok(())
 }
 
 fn open_file(path: &Path, more_flags: i32) -> io::Result<(File, Metadata)> {
@@ -195,6 +211,12 @@ pub fn create_private(path: &Path) -> io::Result<File> {
 /// Makes what happened to a folder's names durable.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Makes a file durable that another process has written, and its name.
+pub fn sync_file(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()?;
+    path.parent().map_or(Ok(()), sync_dir)
 }
 
 /// How far a write has got when the call returns.
@@ -354,6 +376,12 @@ mod tests {
             assert!(why.contains(&format!("mode {mode:04o}")), "{why}");
             assert!(why.contains(&format!("chmod 600 {}", path.display())), "{why}");
         }
+        // What says whom to trust may be root's, and reached by a link.
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(open_trusted(&link).unwrap_err().to_string().contains("chmod go-w"));
+        set_mode(&path, 0o644);
+        assert!(open_trusted(&link).is_ok() && open_trusted(Path::new("/etc/passwd")).is_ok());
         set_mode(&path, 0o660);
         // Only root may give a file to a group that it isn't in.
         if std::os::unix::fs::lchown(&path, None, Some(54_321)).is_ok() {

@@ -5,6 +5,8 @@
 //! account's matter whatever its code, a 5yz for the mail is final unless the provider's words are
 //! known to mean something else, and after the final dot only an answer is an answer (section
 //! 4.5.3.2.6). After the 250 nothing matters any more.
+//!
+//! Longer than other files, since a row is a line.
 
 use std::fmt;
 use std::time::Duration;

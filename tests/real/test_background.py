@@ -134,9 +134,11 @@ class BackgroundTest(unittest.TestCase):
         text = entry.read_text().replace('"next_try": "20', '"next_try": "19')
         text = text.replace('"created": "20', '"created": "19').replace('"rounds": 1', '"rounds": 9')
         entry.write_text(text)
-        done = self.sandbox.run("--on", "failure", "--", "true")
+        # A command of a few milliseconds is over before anybody looks about.
+        until_then = 'until ls "$0"/outbox/failed/*/entry.json; do sleep 0.02; done >/dev/null 2>&1'
+        done = self.sandbox.run("--on", "failure", "--", "sh", "-c", until_then, self.sandbox.state)
         self.assertEqual(done.err, "")
-        kills.wait_until("the last try", lambda: self.entries("failed") and not self.processes())
+        kills.wait_until("the end of the last try", lambda: not self.processes())
         done = self.sandbox.run("--on", "failure", "--", "true")
         self.assertIn("1 of your notices could not be delivered", done.err)
         done = self.sandbox.run("--on", "failure", "--", "true")

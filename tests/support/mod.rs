@@ -10,6 +10,7 @@ pub mod parse;
 pub mod script;
 mod session;
 pub mod smtp;
+mod syntax;
 pub mod tls;
 pub mod wait;
 mod wire;

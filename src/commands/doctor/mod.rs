@@ -2,6 +2,7 @@
 
 mod checkup;
 mod examine;
+mod found;
 mod page;
 mod survey;
 mod values;

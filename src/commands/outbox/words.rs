@@ -68,8 +68,11 @@ impl Reader {
     /// `in 14m (18:20)`; with the date, if that is another day.
     pub fn in_time(&self, at: Timestamp) -> String {
         let seconds = u64::try_from(at.duration_since(self.now).as_secs()).unwrap_or(0);
-        let whole = Duration::from_secs(if seconds < 60 { seconds } else { seconds / 60 * 60 });
-        let left = duration(whole, Detail::Compact, &self.lang.strings().units);
+        let units = &self.lang.strings().units;
+        let left = match seconds {
+            0..60 => format!("{seconds}{}", units.seconds),
+            _ => duration(Duration::from_secs(seconds / 60 * 60), Detail::Compact, units),
+        };
         let clock = clock(at, self);
         match self.lang {
             Lang::En => format!("in {left} ({clock})"),
@@ -305,7 +308,7 @@ mod tests {
         for (at, en, zh) in [
             ("2026-11-28T10:05:29Z", "now due", "现在即可发送"),
             ("2026-11-28T10:20:00Z", "next try in 14m (18:20)", "下次重试：14分钟后（18:20）"),
-            ("2026-11-28T10:06:00Z", "next try in 30.0s (18:06)", "下次重试：30.0秒后（18:06）"),
+            ("2026-11-28T10:06:00Z", "next try in 30s (18:06)", "下次重试：30秒后（18:06）"),
             (
                 "2026-11-28T16:35:30Z",
                 "next try in 6h 30m (2026-11-29 00:35)",
