@@ -278,6 +278,18 @@ fn a_mail_that_is_refused_is_told_and_not_kept() {
     assert!(!scene.env.state().exists());
 }
 
+/// Catches: a further try promised, and `outbox drop` named, for a mail that is in no outbox.
+#[test]
+fn a_mail_whose_answer_is_lost_is_to_be_looked_for() {
+    let scene = Scene::new();
+    scene.server.set_script(qq().at(Stage::End, Action::Drop));
+    let [page, chinese] = both(&scene, &["--send"], 1);
+    let page = squeezed(&page);
+    assert!(page.contains(&squeezed("fix: look whether it is in the mailbox; if not, try again")), "{page}");
+    assert!(!page.contains("outboxdrop") && !page.contains("Message-ID"), "{page}");
+    assert!(squeezed(&chinese).contains("请查看邮箱是否收到；如果没有，再试一次"), "{chinese}");
+}
+
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
