@@ -417,6 +417,22 @@ fn the_file_of_a_code_is_looked_at() {
     }
 }
 
+/// Catches: a program that prints the code found to have failed, where our parent ignores the end of its
+/// children.
+#[test]
+fn a_program_that_prints_the_code_can_be_waited_for() {
+    let scene = Scene::new();
+    scene.env.write("code", CODE, 0o600);
+    let config = fs::read_to_string(scene.env.config_path()).unwrap();
+    scene.env.config(&config.replace(&format!("\"{CODE}\""), "{ command = \"cat ~/code\" }"));
+    let script = "import os, signal\n\
+                  signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n\
+                  os.execv(os.environ['ND'], ['notify-done', 'doctor'])";
+    let done = scene.env.python::<&str>(script, []).run();
+    done.assert_code(0);
+    assert_mark(&text(&done), '✓', "code");
+}
+
 #[test]
 fn without_an_account_it_says_how_to_have_one() {
     let scene = Scene::without_account();
