@@ -228,6 +228,13 @@ pub(super) static ROWS: &[Row] = &[
         ],
         &m::TOO_OFTEN,
     ),
+    // In answer to one mail too many, not one that is wrong: it may come later, whatever the digit.
+    row(
+        At::Any,
+        5,
+        &["rate limit", "rate limited", "rate-limited", "emails per hour", "messages per hour"],
+        &m::TOO_OFTEN,
+    ),
     row(At::Any, 4, &["unsolicited mail"], &m::LESS_MAIL),
     row(
         At::Any,
