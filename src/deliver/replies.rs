@@ -161,6 +161,8 @@ pub(super) static ROWS: &[Row] = &[
             "authentication failed",
             "authentication failure",
             "authentication unsuccessful",
+            "authentication required",
+            "authentication is required",
             "incorrect authentication data",
             "login fail",
             "auth failed",
