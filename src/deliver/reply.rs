@@ -137,12 +137,14 @@ impl Replies {
 
     fn gbk(&self, raw: &[u8]) -> String {
         let (text, _) = encoding_rs::GB18030.decode_without_bom_handling(raw);
-        self.presentable(&text)
+        self.presentable(&Zeroizing::new(text.into_owned()))
     }
 
     /// Without what must not be repeated, and what a terminal would obey.
     fn presentable(&self, text: &str) -> String {
-        let mut shown: String = text.chars().map(|c| if obeyed(c) { ' ' } else { c }).collect();
+        // What growing leaves behind would not be zeroed.
+        let mut shown = String::with_capacity(text.len());
+        shown.extend(text.chars().map(|c| if obeyed(c) { ' ' } else { c }));
         shown.truncate(shown.trim_end().len());
         let Concealed { code, forms } = &self.hidden;
         for secret in forms.iter().chain(code) {
