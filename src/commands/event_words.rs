@@ -60,36 +60,34 @@ pub fn of_event(event: &Event, reader: &Reader) -> Option<Word> {
             let earlier = earlier.iter().map(|e| format!("\n{}", before(e, lang)));
             Word::Trouble(std::iter::once(told).chain(refused).chain(earlier).collect())
         }
-        Event::Unknown { diagnosis, kept: Folder::Failed, .. } => {
-            let cause = say(&diagnosis.cause, lang);
-            Word::Trouble(match lang {
-                Lang::En => format!(
-                    "the mail was handed over again, and again the answer is missing: {cause}\n\
-                     it may have arrived; it was tried for days, and isn't tried any more"
-                ),
-                Lang::Zh => format!(
-                    "邮件再次交给服务器，仍然没有收到答复：{cause}\n它可能已送达；已尝试多日，不再重试"
-                ),
-            })
-        }
-        Event::Unknown { diagnosis, .. } => {
-            let cause = say(&diagnosis.cause, lang);
-            Word::Trouble(match lang {
-                Lang::En => format!(
-                    "the mail was handed over, but the answer is missing: {cause}\n\
-                     it may have arrived; it is kept, and `notify-done outbox flush` sends it again under the same id"
-                ),
-                Lang::Zh => format!(
-                    "邮件已交给服务器，但没有收到答复：{cause}\n\
-                     它可能已送达；邮件已保留，`notify-done outbox flush` 会用同一编号再发"
-                ),
-            })
-        }
+        Event::Unknown { diagnosis, kept, .. } => Word::Trouble(unanswered(diagnosis, *kept, lang)),
         Event::Trouble { entry, message, hint } => {
             let hint = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
             Word::Trouble(format!("{entry}: {message}{hint}"))
         }
     })
+}
+
+/// The answer to the end of the mail was lost.
+fn unanswered(diagnosis: &Diagnosis, kept: Folder, lang: Lang) -> String {
+    let cause = say(&diagnosis.cause, lang);
+    match (kept, lang) {
+        (Folder::Failed, Lang::En) => format!(
+            "the mail was handed over again, and again the answer is missing: {cause}\n\
+             it may have arrived; it was tried for days, and isn't tried any more"
+        ),
+        (Folder::Failed, Lang::Zh) => {
+            format!("邮件再次交给服务器，仍然没有收到答复：{cause}\n它可能已送达；已尝试多日，不再重试")
+        }
+        (_, Lang::En) => format!(
+            "the mail was handed over, but the answer is missing: {cause}\n\
+             it may have arrived; it is kept, and `notify-done outbox flush` sends it again under the same id"
+        ),
+        (_, Lang::Zh) => format!(
+            "邮件已交给服务器，但没有收到答复：{cause}\n\
+             它可能已送达；邮件已保留，`notify-done outbox flush` 会用同一编号再发"
+        ),
+    }
 }
 
 fn elsewhere(now_in: Option<Folder>, lang: Lang) -> Option<Word> {
