@@ -22,6 +22,9 @@ fn start() -> Exit {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
+    if cli.subcommand.is_some() {
+        crate::sys::signals::heed_children();
+    }
     match cli.subcommand {
         None if cli.command.is_empty() => refuse_empty(),
         None => {

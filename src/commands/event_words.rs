@@ -62,27 +62,21 @@ pub fn of_event(event: &Event, reader: &Reader) -> Option<Word> {
             let earlier = earlier.iter().map(|e| format!("\n{}", before(e, lang)));
             Word::Trouble(std::iter::once(told).chain(refused).chain(earlier).collect())
         }
-        Event::Unknown { diagnosis, kept: Folder::Failed, .. } => {
-            let cause = say(&diagnosis.cause, lang);
-            Word::Trouble(match lang {
-                Lang::En => format!(
-                    "the mail was handed over again, and again the answer is missing: {cause}\n\
-                     it may have arrived; it was tried for days, and isn't tried any more"
-                ),
-                Lang::Zh => format!(
-                    "邮件再次交给服务器，仍然没有收到答复：{cause}\n它可能已送达；已尝试多日，不再重试"
-                ),
-            })
-        }
         Event::Unknown { diagnosis, kept, next, .. } => {
-            let (cause, fix) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang));
-            Word::Trouble(format!("{cause}\n{fix}\n{}", what_follows(*kept, next, reader)))
+            Word::Trouble(unanswered(diagnosis, *kept, next, reader))
         }
         Event::Trouble { entry, message, hint } => {
             let hint = hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default();
             Word::Trouble(format!("{entry}: {message}{hint}"))
         }
     })
+}
+
+/// The answer to the end of the mail was lost.
+fn unanswered(diagnosis: &Diagnosis, kept: Folder, next: &Next, reader: &Reader) -> String {
+    let lang = reader.lang;
+    let (cause, fix) = (say(&diagnosis.cause, lang), say(&diagnosis.fix, lang));
+    format!("{cause}\n{fix}\n{}", what_follows(kept, next, reader))
 }
 
 fn elsewhere(now_in: Option<Folder>, lang: Lang) -> Option<Word> {

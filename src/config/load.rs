@@ -336,7 +336,11 @@ fn withhold_exposed_codes(config: &mut FileConfig, meta: &Metadata, diagnostics:
             place: file::place(&path, line),
             key: Some(key),
             message: format!("others on this machine may read the code (mode {:04o})", meta.mode() & 0o7777),
-            hint: Some(format!("run: chmod 600 {}", for_shell(&path))),
+            // A mounted secret (Kubernetes) can't be changed, but a code alone may lie in one.
+            hint: Some(format!(
+                "run: chmod 600 {}; or keep the code in a file of its own: auth_code = {{ file = \"…\" }}",
+                for_shell(&path)
+            )),
         });
     }
 }

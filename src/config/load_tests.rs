@@ -158,7 +158,9 @@ fn a_code_in_a_file_that_others_may_read_is_withheld() {
         let (at, message, hint) = only(&loaded);
         assert_eq!(at, format!("{path}:3"));
         assert_eq!(message, format!("others on this machine may read the code (mode {mode:04o})"));
-        assert_eq!(hint, format!("run: chmod 600 {path}"));
+        assert!(hint.starts_with(&format!("run: chmod 600 {path}; or ")), "{hint}");
+        // All that is left where it can't be changed.
+        assert!(hint.ends_with(r#"auth_code = { file = "…" }"#), "{hint}");
         assert!(loaded.settings.accounts[0].secret.is_none());
     }
     // Without a code in it, it may be read.

@@ -12,7 +12,7 @@ use super::diagnose::classify;
 use super::eyeballs::{by_turns, race};
 use super::job::Limits;
 use super::tls;
-use super::verdict::{Cause, Failure, Stage};
+use super::verdict::{Cause, Failure, Stage, TlsTrouble};
 
 pub(super) fn failure(stage: Stage, cause: Cause) -> Failure {
     Failure { stage, class: classify(stage, &cause), cause }
@@ -66,9 +66,23 @@ pub(super) async fn dial(addresses: Vec<SocketAddr>, limits: &Limits) -> Result<
     Ok(tcp)
 }
 
+/// Why the handshake failed.
+pub(super) fn handshake_cause(error: &io::Error) -> Cause {
+    tls_error(error).map_or_else(|| io_cause(error), |tls| Cause::Tls(tls::trouble(tls)))
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+/// Why a connection broke that had been made, encrypted or not.
 pub(super) fn io_cause(error: &io::Error) -> Cause {
-    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return Cause::Tls(tls::trouble(tls));
+    if let Some(tls) = tls_error(error) {
+        return match tls::trouble(tls) {
+            // The port does have TLS: something on the way, or a server that falls over, spoke up.
+            TlsTrouble::NotTls => Cause::Broken { detail: tls.to_string() },
+            other => Cause::Tls(other),
+        };
     }
     match error.kind() {
         io::ErrorKind::UnexpectedEof
@@ -82,6 +96,7 @@ pub(super) fn io_cause(error: &io::Error) -> Cause {
 
 #[cfg(test)]
 mod tests {
+    use super::super::verdict::Class;
     use super::*;
 
     /// Catches: a code in clear text on a network, by a name that only looks local.
@@ -93,6 +108,18 @@ mod tests {
         for unsafe_ in ["192.168.0.1", "10.0.0.1", "0.0.0.0", "fe80::1", "::ffff:192.0.2.1", "::"] {
             assert!(!clear_text_is_safe(unsafe_.parse().unwrap()), "{unsafe_}");
         }
+    }
+
+    /// Catches: a server that breaks down in the middle of TLS taken for a port without, which would hold
+    /// the account as set up wrongly.
+    #[test]
+    fn clear_text_after_the_handshake_is_no_matter_of_settings() {
+        let clear = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        let error = io::Error::new(io::ErrorKind::InvalidData, clear);
+        assert_eq!(handshake_cause(&error), Cause::Tls(TlsTrouble::NotTls));
+        let later = failure(Stage::MailFrom, io_cause(&error));
+        assert_eq!(later.class, Class::Transient);
+        assert!(matches!(later.cause, Cause::Broken { .. }), "{later:?}");
     }
 
     /// Catches: an address that swallows packets waited for to its limit. Here it is a listener whose

@@ -97,6 +97,10 @@ pub fn classify(stage: Stage, cause: &Cause) -> Class {
             Some(m) if stage == Stage::Auth && reply.code != 421 && m.class == Class::Transient => {
                 Class::Throttled
             }
+            // RFC 4954 section 6: the credentials were refused, whatever else the words say.
+            Some(m) if stage == Stage::Auth && reply.code == 535 && m.class == Class::Settings => {
+                Class::Credentials
+            }
             Some(m) => m.class,
             None => by_code(stage, reply),
         },

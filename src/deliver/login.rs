@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 
 use super::connect::{clear_text_is_safe, failure};
-use super::reply::Answer;
+use super::reply::{Answer, Concealed};
 use super::session::Session;
 use super::verdict::{Cause, Failure, Feature, Stage};
 use crate::config::{Account, Auth, Secret};
@@ -70,7 +70,8 @@ impl Session {
         };
         let (user, code) = (account.username.as_str(), secret.expose());
         let (both, own) = (line("", &both(user, code)), line("", code.as_bytes()));
-        self.wire.conceal(vec![form(&both), form(&own), SecretString::from(code)]);
+        let forms = vec![form(&both), form(&own)];
+        self.wire.conceal(Concealed { code: Some(SecretString::from(code)), forms });
         let answer = match mechanism {
             Mechanism::Plain => {
                 let mut all = Zeroizing::new(Vec::with_capacity(both.len() + 11));

@@ -161,6 +161,8 @@ pub(super) static ROWS: &[Row] = &[
             "authentication failed",
             "authentication failure",
             "authentication unsuccessful",
+            "authentication required",
+            "authentication is required",
             "incorrect authentication data",
             "login fail",
             "auth failed",
@@ -226,6 +228,13 @@ pub(super) static ROWS: &[Row] = &[
             "频率",
             "过于频繁",
         ],
+        &m::TOO_OFTEN,
+    ),
+    // In answer to one mail too many, not one that is wrong: it may come later, whatever the digit.
+    row(
+        At::Any,
+        5,
+        &["rate limit", "rate limited", "rate-limited", "emails per hour", "messages per hour"],
         &m::TOO_OFTEN,
     ),
     row(At::Any, 4, &["unsolicited mail"], &m::LESS_MAIL),
@@ -328,6 +337,9 @@ pub(super) static ROWS: &[Row] = &[
         ],
         &m::NO_RELAY,
     ),
+    // QQ finds a bad EHLO so, as late as at MAIL; in answer to a login or a recipient it is that one's.
+    row(At::Auth, 5, &["bad syntax"], &m::LOGIN_KIND),
+    row(At::Recipient, 5, &["bad syntax"], &m::BAD_RECIPIENT),
     row(At::Any, 5, &["bad syntax", "helo command rejected", "helohost error"], &m::HELLO),
     // Recipients.
     row(
@@ -340,6 +352,13 @@ pub(super) static ROWS: &[Row] = &[
     row(At::Recipient, 5, &["isn't allowed to receive email", "is disabled"], &m::MAILBOX_OFF),
     row(At::Later, 5, &["rejected by recipients"], &m::UNWANTED),
     row(At::Recipient, 5, &["bad address syntax", "bad recipient address syntax"], &m::BAD_RECIPIENT),
+    // In answer to MAIL it is the sender who is unknown: nothing is wrong with the recipients.
+    row(
+        At::Sender,
+        5,
+        &["user unknown", "unknown user", "user not found", "no such user", "does not exist", "用户不存在"],
+        &m::SENDER_REFUSED,
+    ),
     row(
         At::Later,
         5,

@@ -19,6 +19,10 @@ const MAX_REPLY: usize = 64 * 1024;
 const KEPT_LINE: usize = 900;
 /// What is kept of a whole reply's, where it is told or recorded; bytes.
 const KEPT_TEXT: usize = 4096;
+/// What stands for something that must not be repeated.
+const STRUCK: &str = "***";
+/// So many characters in common with what AUTH said are no accident.
+const PART: usize = 6;
 
 /// A whole reply, line by line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,13 +56,23 @@ pub(super) struct Replies {
     /// The lines of a reply whose last hasn't come.
     lines: Vec<Zeroizing<Vec<u8>>>,
     size: usize,
-    hidden: Vec<SecretString>,
+    hidden: Concealed,
+}
+
+/// What must not be repeated.
+#[derive(Debug, Default)]
+pub(super) struct Concealed {
+    /// The code itself.
+    pub(super) code: Option<SecretString>,
+    /// What AUTH makes of it, in base64: each part of that gives a part of the code away, and a server
+    /// may quote a command cut short, in capitals or without its padding.
+    pub(super) forms: Vec<SecretString>,
 }
 
 impl Replies {
     /// From now on these don't appear in replies: some servers quote what they were sent.
-    pub(super) fn conceal(&mut self, secrets: Vec<SecretString>) {
-        self.hidden = secrets;
+    pub(super) fn conceal(&mut self, hidden: Concealed) {
+        self.hidden = hidden;
     }
 
     /// Takes in what was read; no more than some KiB at a time, and [`Replies::next`] between.
@@ -123,22 +137,55 @@ impl Replies {
 
     fn gbk(&self, raw: &[u8]) -> String {
         let (text, _) = encoding_rs::GB18030.decode_without_bom_handling(raw);
-        self.presentable(&text)
+        self.presentable(&Zeroizing::new(text.into_owned()))
     }
 
     /// Without what must not be repeated, and what a terminal would obey.
     fn presentable(&self, text: &str) -> String {
-        let mut shown: String = text.chars().map(|c| if obeyed(c) { ' ' } else { c }).collect();
+        // What growing leaves behind would not be zeroed.
+        let mut shown = String::with_capacity(text.len());
+        shown.extend(text.chars().map(|c| if obeyed(c) { ' ' } else { c }));
         shown.truncate(shown.trim_end().len());
-        for secret in &self.hidden {
+        let Concealed { code, forms } = &self.hidden;
+        for secret in forms.iter().chain(code) {
             if shown.contains(secret.expose_secret()) {
-                let without = shown.replace(secret.expose_secret(), "***");
+                let without = shown.replace(secret.expose_secret(), STRUCK);
                 shown.zeroize();
                 shown = without;
             }
         }
+        if let Some(without) = without_parts(&shown, forms) {
+            shown.zeroize();
+            shown = without;
+        }
         shown
     }
+}
+
+/// The text without what it has in common with these; None: nothing.
+fn without_parts(text: &str, forms: &[SecretString]) -> Option<String> {
+    let known = |part: &[u8]| {
+        let mut parts = forms.iter().flat_map(|form| form.expose_secret().as_bytes().windows(PART));
+        parts.any(|own| own.eq_ignore_ascii_case(part))
+    };
+    let mut common = vec![false; text.len()];
+    for (at, part) in text.as_bytes().windows(PART).enumerate() {
+        if known(part) {
+            common[at..at + PART].fill(true);
+        }
+    }
+    if !common.contains(&true) {
+        return None;
+    }
+    let mut without = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        match (common[at], at > 0 && common[at - 1]) {
+            (false, _) => without.push(c),
+            (true, false) => without.push_str(STRUCK),
+            (true, true) => {}
+        }
+    }
+    Some(without)
 }
 
 fn too_long() -> Malformed {
@@ -256,12 +303,31 @@ mod tests {
     #[test]
     fn what_is_concealed_is_so_before_anything_is_cut() {
         let mut replies = Replies::default();
-        replies.conceal(vec![SecretString::from("sesame")]);
+        replies.conceal(Concealed { code: Some(SecretString::from("sesame")), forms: Vec::new() });
         replies.take_in(format!("535 {}sesame\r\n", "x".repeat(KEPT_LINE - 3)).as_bytes());
         let lines = replies.next().unwrap().unwrap().lines;
         assert!(!lines[0].contains("ses"), "{lines:?}");
         replies.take_in(b"no, sesame!\r\n");
         assert_eq!(replies.next().unwrap_err().0, "not an SMTP reply: \"no, ***!\"");
+    }
+
+    /// Catches: a code shown by a server that quotes a command cut short, in capitals, or without its padding.
+    #[test]
+    fn a_part_of_what_auth_said_is_concealed_too() {
+        let mut replies = Replies::default();
+        let forms = ["AGFAZXhhbXBsZS5jb20Ac2VzYW1lc2VzYW1l", "c2VzYW1lc2VzYW1lMQ=="].map(SecretString::from);
+        replies.conceal(Concealed { code: None, forms: forms.into() });
+        for (said, shown) in [
+            ("'AUTH PLAIN AGFAZXhhbXBsZS5jb20Ac2VzYW1lc2'", "'AUTH PLAIN ***'"),
+            ("AUTH PLAIN AGFAZXHHBXBSZS5JB20AC2VZYW1LC2VZYW1L?", "AUTH PLAIN ***?"),
+            ("错误 c2VzYW1lc2VzYW1lMQ 错误", "错误 *** 错误"),
+            ("…b20Ac2VzYW1lc2VzYW1l", "…***"),
+            ("c2VzY", "c2VzY"),
+            ("AUTH PLAIN is unknown", "AUTH PLAIN is unknown"),
+        ] {
+            replies.take_in(format!("500 {said}\r\n").as_bytes());
+            assert_eq!(replies.next().unwrap().unwrap().lines, [shown]);
+        }
     }
 
     /// Catches: what came after a reply taken for a part of it, or forgotten.

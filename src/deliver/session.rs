@@ -7,7 +7,7 @@ use lettre::transport::smtp::commands::{Ehlo, Quit, Starttls};
 use lettre::transport::smtp::extension::ClientId;
 use rustls::pki_types::ServerName;
 
-use super::connect::{at, dial, failure, hello, io_cause, resolve, within};
+use super::connect::{at, dial, failure, handshake_cause, hello, io_cause, resolve, within};
 use super::ehlo::Offers;
 use super::job::Limits;
 use super::recorder::Recorder;
@@ -139,7 +139,7 @@ impl Session {
         let wire = within(self.limits.step, self.wire.encrypt(config, name))
             .await
             .map_err(at(Stage::Tls))?
-            .map_err(|error| failure(Stage::Tls, io_cause(&error)))?;
+            .map_err(|error| failure(Stage::Tls, handshake_cause(&error)))?;
         lookout.seen(Seen::Encrypted(&wire));
         Ok(Self { wire, offers: Offers::default(), ..self })
     }

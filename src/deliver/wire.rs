@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
-use secrecy::SecretString;
 use secrecy::zeroize::Zeroize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -16,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::recorder::Recorder;
-use super::reply::{Answer, Replies};
+use super::reply::{Answer, Concealed, Replies};
 use super::tls;
 
 /// Bytes that are read at a time. Replies are short.
@@ -125,8 +124,8 @@ impl Wire {
     }
 
     /// From now on these don't appear in replies.
-    pub(super) fn conceal(&mut self, secrets: Vec<SecretString>) {
-        self.replies.conceal(secrets);
+    pub(super) fn conceal(&mut self, hidden: Concealed) {
+        self.replies.conceal(hidden);
     }
 
     /// Has the server sent more than was asked for?

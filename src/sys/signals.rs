@@ -124,6 +124,12 @@ pub fn restore_sigpipe() {
     set_disposition(Signal::SIGPIPE, pipe);
 }
 
+/// For who runs no command of the user's. Who was started with SIGCHLD ignored could wait for no child:
+/// the kernel reaps them unasked (waitpid(2)), and a program that prints a code would fail with ECHILD.
+pub fn heed_children() {
+    set_disposition(Signal::SIGCHLD, SigHandler::SigDfl);
+}
+
 /// Sets SIG_DFL or SIG_IGN; our own signals never have handlers.
 pub fn set_disposition(signal: Signal, to: SigHandler) {
     // SAFETY: only SIG_DFL and SIG_IGN are passed, no function of ours runs in signal context.

@@ -278,6 +278,18 @@ fn a_mail_that_is_refused_is_told_and_not_kept() {
     assert!(!scene.env.state().exists());
 }
 
+/// Catches: a further try promised, and `outbox drop` named, for a mail that is in no outbox.
+#[test]
+fn a_mail_whose_answer_is_lost_is_to_be_looked_for() {
+    let scene = Scene::new();
+    scene.server.set_script(qq().at(Stage::End, Action::Drop));
+    let [page, chinese] = both(&scene, &["--send"], 1);
+    let page = squeezed(&page);
+    assert!(page.contains(&squeezed("fix: look whether it is in the mailbox; if not, try again")), "{page}");
+    assert!(!page.contains("outboxdrop") && !page.contains("Message-ID"), "{page}");
+    assert!(squeezed(&chinese).contains("请查看邮箱是否收到；如果没有，再试一次"), "{chinese}");
+}
+
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
@@ -403,6 +415,22 @@ fn the_file_of_a_code_is_looked_at() {
         let (row, below) = row(&page, "code");
         assert!(format!("{row}{below}").replace('\n', " ").contains(part), "{part} in:\n{page}");
     }
+}
+
+/// Catches: a program that prints the code found to have failed, where our parent ignores the end of its
+/// children.
+#[test]
+fn a_program_that_prints_the_code_can_be_waited_for() {
+    let scene = Scene::new();
+    scene.env.write("code", CODE, 0o600);
+    let config = fs::read_to_string(scene.env.config_path()).unwrap();
+    scene.env.config(&config.replace(&format!("\"{CODE}\""), "{ command = \"cat ~/code\" }"));
+    let script = "import os, signal\n\
+                  signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n\
+                  os.execv(os.environ['ND'], ['notify-done', 'doctor'])";
+    let done = scene.env.python::<&str>(script, []).run();
+    done.assert_code(0);
+    assert_mark(&text(&done), '✓', "code");
 }
 
 #[test]

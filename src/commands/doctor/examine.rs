@@ -8,7 +8,7 @@ use super::checkup::{
     not_reached, stages,
 };
 use super::values;
-use super::words::test_mail;
+use super::words::{look_for_it, test_mail};
 use crate::config::read_secret::read_secret;
 use crate::config::{Account, Endpoint, Mailbox, Secret, Settings};
 use crate::deliver::courier::Courier;
@@ -243,7 +243,11 @@ fn of_attempt<'a>(mail: &mut Mail, attempt: &'a Attempt, scene: &Scene<'_>) -> S
 fn fail(mail: &mut Mail, failure: &Failure, scene: &Scene<'_>) {
     mail.state = Went::Failed;
     mail.stage = Some(failure.stage);
-    mail.diagnosis = Some(diagnose(failure, scene));
+    let mut diagnosis = diagnose(failure, scene);
+    if failure.class == Class::Unknown {
+        diagnosis.fix = look_for_it();
+    }
+    mail.diagnosis = Some(diagnosis);
 }
 
 /// A mail that is ready to go.

@@ -7,7 +7,7 @@ use super::super::words::{either, said, say};
 use super::checkup::{AccountReport, Checkup, Config, NamedBy, Outbox, State};
 use super::values;
 use crate::config::Tls;
-use crate::deliver::diagnose::Diagnosis;
+use crate::deliver::diagnose::{Diagnosis, Text};
 use crate::deliver::verdict::Stage;
 use crate::render::i18n::Lang;
 use crate::report::text::{cut, one_line};
@@ -354,6 +354,15 @@ pub fn what_works(checkup: &Checkup, lang: Lang) -> Option<String> {
         (_, false, Lang::En) => format!("Account {names} works."),
         (_, false, Lang::Zh) => format!("账号 {names} 可用。"),
     })
+}
+
+/// What to do about a mail of which nobody knows whether it was taken: it is in no outbox, and isn't sent
+/// again.
+pub fn look_for_it() -> Text {
+    Text {
+        en: "look whether it is in the mailbox; if not, try again".to_owned(),
+        zh: "请查看邮箱是否收到；如果没有，再试一次".to_owned(),
+    }
 }
 
 /// Notices wait, and could go.
