@@ -58,6 +58,9 @@ pub enum OutboxAction {
         /// All that is kept: also what isn't due yet, and the older notices from before there was an account
         #[arg(long)]
         all: bool,
+        /// Only what is due by itself, as the timer does it
+        #[arg(long, conflicts_with_all = ["all", "watch"])]
+        due: bool,
         /// Go on until nothing waits any more; Ctrl-C ends it
         #[arg(long)]
         watch: bool,

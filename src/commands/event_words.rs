@@ -35,13 +35,21 @@ pub fn of_event(event: &Event, reader: &Reader) -> Option<Word> {
                 Lang::Zh => format!("邮件已发送至 {to}（{took}）"),
             })
         }
-        Event::PartlySent { sent, refused, .. } => {
+        Event::PartlySent { sent, refused, kept, .. } => {
             let to = sent.join(", ");
             let refused: Vec<String> = refused.iter().map(|r| refusal(r, lang)).collect();
             let refused = refused.join("\n");
+            let then = match kept {
+                Folder::Failed => either(
+                    lang,
+                    "these aren't tried any more; `notify-done outbox retry` does",
+                    "不会再发给他们；`notify-done outbox retry` 可重新发送",
+                ),
+                _ => either(lang, "it is kept for these, and tried again", "邮件已为他们保留，稍后再试"),
+            };
             Word::Trouble(match lang {
-                Lang::En => format!("mail sent to {to}, but not to:\n{refused}"),
-                Lang::Zh => format!("邮件已发送至 {to}，但以下收件人未收到：\n{refused}"),
+                Lang::En => format!("mail sent to {to}, but not to:\n{refused}\n{then}"),
+                Lang::Zh => format!("邮件已发送至 {to}，但以下收件人未收到：\n{refused}\n{then}"),
             })
         }
         Event::FailedOver { account, to, diagnosis, .. } => {

@@ -14,10 +14,13 @@ pub struct Limits {
     pub connect: Duration,
     /// Each command and its reply, the greeting, the TLS handshake.
     pub step: Duration,
-    /// The whole message and the answer to its end …
+    /// The whole message, before the final "." …
     pub data_base: Duration,
     /// … plus this for each MiB of it.
     pub data_per_mib: Duration,
+    /// The answer to the final ".". Who gives up too soon has a mail that may have arrived, and sends it
+    /// again: RFC 5321 section 4.5.3.2.6 asks for ten minutes.
+    pub answer: Duration,
     /// QUIT, and a reply that may be waiting after a write failed.
     pub quit: Duration,
 }
@@ -32,13 +35,14 @@ impl Limits {
             // Servers scan a mail before they answer. A slow uplink (0.5 Mbit/s) takes 17 s a MiB,
             // whatever the timeout.
             data_base: timeout * 4,
+            answer: timeout * 20,
             data_per_mib: Duration::from_secs(20),
             // The mail is through by then.
             quit: (timeout / 15).clamp(Duration::from_millis(100), Duration::from_secs(2)),
         }
     }
 
-    /// For a message of so many bytes, and the answer to its end.
+    /// For a message of so many bytes.
     pub fn data(&self, bytes: u64) -> Duration {
         let mib = u32::try_from(bytes >> 20).unwrap_or(u32::MAX);
         self.data_base.saturating_add(self.data_per_mib.saturating_mul(mib))

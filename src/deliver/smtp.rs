@@ -1,8 +1,6 @@
 //! One mail over one session: envelope and message. The one place that decides what counts as
 //! delivered.
 
-use std::time::Instant;
-
 use lettre::Address;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
@@ -140,7 +138,6 @@ impl Session {
         self.go_on(Stage::Data, &answer)?;
         // Until its answer is here, nothing else can be said: not even QUIT.
         self.dead = true;
-        let begin = Instant::now();
         let limit = self.limits.data(mail.message.size);
         within(limit, self.write(mail)).await.map_err(at(Stage::Body))??;
         ledger(Progress::BodySent).map_err(|error| failure(Stage::Body, Cause::local(&error)))?;
@@ -150,8 +147,7 @@ impl Session {
         }
         self.wire.note_command(&format!("[{} bytes]", mail.message.size));
         self.wire.note_command(".");
-        let left = limit.saturating_sub(begin.elapsed()).max(self.limits.data_base);
-        let cause = match within(left, self.wire.ask(b".\r\n")).await {
+        let cause = match within(self.limits.answer, self.wire.ask(b".\r\n")).await {
             Ok(Ok(answer)) if answer.digit() == 2 => {
                 self.dead = false;
                 let receipt = answer.reply();

@@ -111,8 +111,10 @@ impl Health {
                 return Permit::Wait { until, failure: refusal.failure.clone() };
             }
         }
+        // What may pass by itself may be asked for at once.
+        let may_hurry = |pause: &Pause| urgency == Urgency::Asked && pause.failure.class == Class::Transient;
         match &self.pause {
-            Some(pause) if !is_past(pause.until, now) => {
+            Some(pause) if !is_past(pause.until, now) && !may_hurry(pause) => {
                 Permit::Wait { until: Some(pause.until), failure: pause.failure.clone() }
             }
             _ => Permit::Go,
@@ -170,14 +172,22 @@ impl Health {
                 let (tag, failure) = (tag.to_owned(), failure.clone());
                 self.refusal = Some(Refusal { count, last: now, tag, failure });
             }
+            Class::DailyLimit => self.rest(before, failure, now),
             // One recipient's mailbox is no matter of the account.
-            Class::Throttled | Class::DailyLimit if failure.stage != Stage::RcptTo => {
-                let count = before.pause.as_ref().map_or(1, |pause| pause.count.saturating_add(1));
-                let until = next_try(failure.class, count, now);
-                self.pause = until.map(|until| Pause { until, count, failure: failure.clone() });
+            Class::Throttled if failure.stage != Stage::RcptTo => {
+                self.rest(before, failure, now);
             }
+            // The code was said, and the answer was silence or a closed door: some servers say "wrong" like
+            // that. So the account waits, and not each mail by itself.
+            Class::Transient if failure.stage == Stage::Auth => self.rest(before, failure, now),
             _ => {}
         }
+    }
+
+    fn rest(&mut self, before: &Health, failure: &Failure, now: Timestamp) {
+        let count = before.pause.as_ref().map_or(1, |pause| pause.count.saturating_add(1));
+        let until = next_try(failure.class, count, now);
+        self.pause = until.map(|until| Pause { until, count, failure: failure.clone() });
     }
 
     /// When the account may be used by itself; None: not before its code changes.

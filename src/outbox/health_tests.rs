@@ -108,6 +108,25 @@ fn a_login_that_went_well_clears_a_refusal() {
     assert_eq!(health.refusal, None);
 }
 
+/// Catches: a server that closes the door on a wrong code, and is told that code again by each mail that
+/// waits.
+#[test]
+fn an_account_whose_login_has_no_answer_waits_as_a_whole() {
+    let mut health = new();
+    let silent = failed(Stage::Auth, Class::Transient);
+    let mut now = at("21T12:00");
+    for minutes in [1, 2, 4, 8] {
+        try_login(&mut health, "a", now, &silent);
+        let next = now + SignedDuration::from_mins(minutes);
+        assert_eq!(health.next_use(), Some(next));
+        let before = next - SignedDuration::from_secs(1);
+        assert!(health.permit("a", before, Urgency::Due) != Permit::Go && may(&health, "a", before), "asked");
+        now = next;
+    }
+    try_login(&mut health, "a", now, &sent());
+    assert_eq!(health, new());
+}
+
 #[test]
 fn who_was_unreachable_is_not_waited_for() {
     let mut health = new();

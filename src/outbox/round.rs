@@ -268,9 +268,10 @@ impl Drain<'_, '_> {
         if let Outcome::Failed(failure) = &attempt.outcome
             && failure.class.blocks_account(failure.stage)
         {
+            let by_class = next_try(failure.class, claim.entry.rounds + 1, (self.hands.now)());
             let until = match failure.class {
-                Class::Credentials | Class::Throttled | Class::DailyLimit => health.next_use(),
-                class => next_try(class, claim.entry.rounds + 1, (self.hands.now)()),
+                Class::Credentials => health.next_use(),
+                _ => health.next_use().or(by_class),
             };
             let (account, failure) = (account.name.clone(), failure.clone());
             self.resting.push(Resting { account, until, failure });

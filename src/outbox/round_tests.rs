@@ -161,6 +161,21 @@ fn a_throttled_account_rests_across_drains() {
     assert_eq!(second.taken()[0].to, ["10001@qq.com"]);
 }
 
+/// Catches: a recipient whose mailbox gets too much hammered by each flush, or an account that waits for him.
+#[test]
+fn a_recipient_that_asks_to_wait_is_waited_for_alone() {
+    let server = refuses("RCPT TO:<full@", "550 Mailbox unavailable or access denied");
+    let mut bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+    bench.mail = settings(&["full@example.com"]);
+    assert_eq!(bench.drain(), tally(0, 1, 0, 0));
+    put(&bench.store, "b", Folder::New);
+    bench.mail = settings(&["a@example.com"]);
+    later(&mut bench, 30);
+    assert_eq!(bench.drain(), Tally { later: 1, ..tally(1, 0, 0, 0) });
+    later(&mut bench, 31);
+    assert_eq!(bench.drain(), tally(0, 1, 0, 0));
+}
+
 /// Catches: a mail taken for spam that is sent again as it was, or at once, or not at all.
 #[test]
 fn spam_is_sent_in_a_lesser_form_later() {

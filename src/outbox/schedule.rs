@@ -8,7 +8,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::entry::Entry;
-use crate::deliver::verdict::Class;
+use crate::deliver::verdict::{Class, Outcome, Stage};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
@@ -87,12 +87,25 @@ pub fn is_past(until: Timestamp, now: Timestamp) -> bool {
 pub fn is_due(entry: &Entry, now: Timestamp, urgency: Urgency) -> bool {
     let Some(next) = entry.next_try else { return urgency != Urgency::Due || !is_its_mailers(entry, now) };
     let waits_for_account = entry.waits == Some(Class::Credentials);
-    // The two forms of a suspected mail are kept apart for the provider's sake.
-    let may_hurry = entry.waits != Some(Class::Content);
+    // The two forms of a suspected mail are kept apart for the provider's sake. Where it is the account that
+    // has to wait, `health` knows; what a recipient's mailbox has put off is known here alone.
+    let may_hurry = match entry.waits {
+        Some(Class::Content) => false,
+        Some(Class::Throttled | Class::DailyLimit) => !recipient_put_it_off(entry),
+        _ => true,
+    };
     match urgency {
         Urgency::Forced => true,
         Urgency::Asked => may_hurry || is_past(next, now),
         Urgency::Due => waits_for_account || is_past(next, now),
+    }
+}
+
+fn recipient_put_it_off(entry: &Entry) -> bool {
+    match entry.attempts.last().map(|attempt| &attempt.outcome) {
+        Some(Outcome::Failed(failure)) => failure.stage == Stage::RcptTo,
+        Some(Outcome::Accepted { .. }) => true,
+        Some(Outcome::Unknown(_)) | None => false,
     }
 }
 

@@ -268,13 +268,13 @@ pub fn rows() -> Vec<Row> {
 
 type Group = fn() -> Vec<Row>;
 
-const SILENT_GREETING: &str = "silent for 3 s at its greeting";
-const SILENT_EHLO: &str = "silent for 3 s at the introduction (EHLO)";
-const SILENT_MAIL: &str = "silent for 3 s at the sender's address";
-const SILENT_RCPT: &str = "silent for 3 s at the recipients' addresses";
-const SILENT_DATA: &str = "silent for 3 s at the start of the message";
-const SILENT_LOGIN: &str = "silent for 3 s at the login";
-const SILENT_TLS: &str = "silent for 3 s at the TLS handshake";
+const SILENT_GREETING: &str = "silent for 2 s at its greeting";
+const SILENT_EHLO: &str = "silent for 2 s at the introduction (EHLO)";
+const SILENT_MAIL: &str = "silent for 2 s at the sender's address";
+const SILENT_RCPT: &str = "silent for 2 s at the recipients' addresses";
+const SILENT_DATA: &str = "silent for 2 s at the start of the message";
+const SILENT_LOGIN: &str = "silent for 2 s at the login";
+const SILENT_TLS: &str = "silent for 2 s at the TLS handshake";
 const CLOSED: &str = "ended the connection early";
 const CLOSED_ZH: &str = "提前断开了连接";
 const NO_SMTP: &str = "doesn't speak SMTP as expected";
@@ -314,7 +314,7 @@ const HANDSHAKE: Group = || {
     let mut rows = Vec::new();
     for (tls, last) in [(Implicit, ""), (ByStartTls, "STARTTLS")] {
         rows.extend([
-            row(Handshake, Hang,                           tls, Transient, SILENT_TLS, last).zh("TLS 握手时 3 秒没有响应"),
+            row(Handshake, Hang,                           tls, Transient, SILENT_TLS, last).zh("TLS 握手时 2 秒没有响应"),
             row(Handshake, Drop,                           tls, Transient, CLOSED, last),
             row(Handshake, Stop(PART_OF_A_RECORD),         tls, Transient, SILENT_TLS, last),
             row(Handshake, Raw(b"220 in clear text\r\n"),  tls, Settings,  NO_TLS, last).zh("没有使用 TLS"),
@@ -334,7 +334,7 @@ const HANDSHAKE: Group = || {
 
 #[rustfmt::skip]
 const GREETING: Group = || vec![
-    row(Greeting, Hang,                         Implicit,   Transient, SILENT_GREETING, "").zh("问候时 3 秒没有响应"),
+    row(Greeting, Hang,                         Implicit,   Transient, SILENT_GREETING, "").zh("问候时 2 秒没有响应"),
     row(Greeting, Hang,                         ByStartTls, Transient, SILENT_GREETING, ""),
     row(Greeting, Hang,                         Plain,      Transient, SILENT_GREETING, ""),
     row(Greeting, Drop,                         Implicit,   Transient, CLOSED, "").zh(CLOSED_ZH),
@@ -367,7 +367,7 @@ const GREETING: Group = || vec![
 
 #[rustfmt::skip]
 const EHLO: Group = || vec![
-    row(Ehlo,     Hang,                         Implicit,   Transient, SILENT_EHLO, "EHLO").zh("3 秒没有响应"),
+    row(Ehlo,     Hang,                         Implicit,   Transient, SILENT_EHLO, "EHLO").zh("2 秒没有响应"),
     row(Ehlo,     Hang,                         ByStartTls, Transient, SILENT_EHLO, "EHLO"),
     row(Ehlo,     Drop,                         Implicit,   Transient, CLOSED, "EHLO"),
     row(Ehlo,     Drop,                         Plain,      Transient, CLOSED, "EHLO"),
@@ -438,7 +438,7 @@ const CHALLENGES: Group = || {
     let mut rows = Vec::new();
     for n in 0..2 {
         rows.extend([
-            row(Challenge(n), Hang,                    Implicit, Transient,   SILENT_LOGIN, "AUTH LOGIN").zh("登录时 3 秒没有响应"),
+            row(Challenge(n), Hang,                    Implicit, Transient,   SILENT_LOGIN, "AUTH LOGIN").zh("登录时 2 秒没有响应"),
             row(Challenge(n), Drop,                    Implicit, Transient,   CLOSED, "AUTH LOGIN"),
             row(Challenge(n), Slow,                    Implicit, Transient,   SILENT_LOGIN, "AUTH LOGIN"),
             row(Challenge(n), Bytewise,                Implicit, Sent,        SENT, "."),
@@ -626,7 +626,7 @@ const END: Group = || vec![
     row(End,      Drop,                         Plain,      Unknown,   MAYBE, "."),
     row(End,      Drop,                         Implicit,   Unknown,   MAYBE, ".").large(),
     row(End,      Drop,                         Implicit,   Unknown,   MAYBE, ".").three(0),
-    row(End,      Slow,                         Implicit,   Unknown,   MAYBE, "."),
+    row(End,      Slow,                         Implicit,   Sent,      SENT, "."),
     row(End,      Bytewise,                     Implicit,   Sent,      SENT, "."),
     row(End,      Bytewise,                     Implicit,   Sent,      SENT, ".").large(),
     row(End,      Raw(GARBAGE),                 Implicit,   Unknown,   MAYBE, "."),

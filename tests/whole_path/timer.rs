@@ -65,7 +65,7 @@ fn the_timer_is_installed_and_taken_away() {
     let once = format!("{asked}--user daemon-reload\n--user enable --now notify-done.timer\n");
     assert_eq!(systemd.calls(), once.repeat(2));
     let service = fs::read_to_string(systemd.unit(SERVICE)).unwrap();
-    let start = format!("\nExecStart={} outbox flush --quiet\n", env!("CARGO_BIN_EXE_notify-done"));
+    let start = format!("\nExecStart={} outbox flush --due --quiet\n", env!("CARGO_BIN_EXE_notify-done"));
     assert!(service.contains(&start) && service.contains("\nSuccessExitStatus=1\n"), "{service}");
     assert!(!service.contains("Environment="), "{service}");
     let timer = fs::read_to_string(systemd.unit(TIMER)).unwrap();

@@ -19,6 +19,7 @@ use crate::config::Overrides;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::outbox::held::Which;
+use crate::outbox::schedule::Urgency;
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::sys::{clock, paths};
@@ -68,9 +69,12 @@ pub fn run(action: &OutboxAction, ui: &Ui) -> Result<Exit> {
         }
         OutboxAction::Retry { which, .. } => changes(which).retry(&context, &loaded),
         OutboxAction::Drop { which, .. } => changes(which).discard(),
-        OutboxAction::Flush { all, watch, json, .. } => {
+        OutboxAction::Flush { all, due, watch, json, .. } => {
             let which = if *all { Which::All } else { Which::Fresh };
             let mut flush = flush::Flush::new(&context, which, lang, ui);
+            if *due {
+                flush.urgency = Urgency::Due;
+            }
             let exit = if *watch { watch::run(&mut flush)? } else { flush.run(&loaded)? };
             flush.told(Shape::of(*json), exit)
         }

@@ -21,7 +21,7 @@ pub struct Job {
 
 impl Job {
     fn arguments(&self) -> Vec<String> {
-        let words = ["outbox", "flush", "--quiet"].map(str::to_owned).into_iter();
+        let words = ["outbox", "flush", "--due", "--quiet"].map(str::to_owned).into_iter();
         words.chain(self.config.iter().flat_map(|file| ["--config".to_owned(), file.clone()])).collect()
     }
 
@@ -137,7 +137,7 @@ mod tests {
         let start = service.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
         assert_eq!(
             start,
-            r#"ExecStart=/usr/bin/env "/home/an n/100%%/$$x/a\"b\\/notify-done" outbox flush --quiet --config "/home/$$HOME/工作 50%%.toml""#
+            r#"ExecStart=/usr/bin/env "/home/an n/100%%/$$x/a\"b\\/notify-done" outbox flush --due --quiet --config "/home/$$HOME/工作 50%%.toml""#
         );
         let plain = Job { program: "/home/$x/a b".into(), ..job() }.service();
         assert!(plain.contains("\nExecStart=\"/home/$x/a b\" outbox"), "{plain}");
@@ -152,7 +152,7 @@ mod tests {
         let line = job().cron();
         assert_eq!(
             line,
-            r#"*/15 * * * * NOTIFY_DONE_STATE='/var/a b/50\%' '/home/an n/100\%/$x/a"b\/notify-done' outbox flush --quiet --config '/home/$HOME/工作 50\%.toml'"#
+            r#"*/15 * * * * NOTIFY_DONE_STATE='/var/a b/50\%' '/home/an n/100\%/$x/a"b\/notify-done' outbox flush --due --quiet --config '/home/$HOME/工作 50\%.toml'"#
         );
     }
 }
