@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::attempt::{Unready, Wait};
 use super::choice::{accounts_for, scene};
 use super::entry::{Entry, EntryId, Folder, Whose};
 use super::event::{Event, Next, Tally};
-use super::round::{Unready, Wait};
 use super::schedule::{Urgency, expired, is_due};
 use super::store::{Claim, Place, Store};
 use crate::config::{Account, MailSettings, Mailbox, Secret};

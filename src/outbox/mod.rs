@@ -4,8 +4,10 @@
 //! that one process has an entry at a time, [`drain`] takes what waits and tries to deliver it.
 
 pub mod accounts;
+mod attempt;
 mod choice;
 pub mod claim;
+mod conclude;
 pub mod drain;
 pub mod entry;
 pub mod event;
