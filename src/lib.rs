@@ -24,7 +24,7 @@
 //! | [`report`] | P | what is said of a run |
 //! | [`render`] | P | in which words: subject, text, HTML, terminal; en, zh |
 //! | [`mail`] | | `draft` `limits` P: headers, what fits · `compose` E: the MIME body, streamed |
-//! | [`outbox`] | | `entry` `event` `schedule` `health` `choice` P · `store` `accounts` `claim` `held` `look` `revive` E: notices on disk · `drain` `round` `attempt` `conclude` E: sending what waits |
+//! | [`outbox`] | | `entry` `recipients` `event` `schedule` `health` `choice` P · `store` `accounts` `claim` `held` `look` `revive` E: notices on disk · `drain` `round` `attempt` `conclude` E: sending what waits |
 //! | [`deliver`] | | `verdict` `diagnose` `replies` `codes` `meanings` `words` `ehlo` `reply` `transcript` P: what a server's answer means · `job` `courier` `smtp` `session` `login` `connect` `eyeballs` `wire` `body` `tls` `recorder` `probe` E: mails to their servers, and how far one would get |
 //! | [`sys`] | E | leaves: clock, ids, files, places, descriptors, pipes, terminals, processes; all `unsafe` is here, but for the entry in `main.rs` |
 //! | [`ui`] | E | the only place that prints |

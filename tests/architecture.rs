@@ -41,6 +41,7 @@ const PURE: &[&str] = &[
     "outbox/entry.rs",
     "outbox/event.rs",
     "outbox/health.rs",
+    "outbox/recipients.rs",
     "outbox/schedule.rs",
     "render/",
     "report/",

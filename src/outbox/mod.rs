@@ -15,6 +15,7 @@ mod files;
 pub mod health;
 pub mod held;
 pub mod look;
+mod recipients;
 pub mod revive;
 mod round;
 pub mod schedule;
