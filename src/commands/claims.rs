@@ -98,6 +98,7 @@ mod tests {
     fn record(notice_due: bool) -> Vec<u8> {
         let started = "2026-01-01T00:00:00Z".parse().unwrap();
         let start = RunStart {
+            ci: None,
             id: RunId("run".into()),
             origin: Origin::Pipe,
             title: None,

@@ -197,6 +197,7 @@ pub fn start_of(origin: Origin, mail: &MailArgs, env: &OfRun) -> RunStart {
         |dir| text_of(dir.as_os_str()),
     );
     RunStart {
+        ci: None,
         id: RunId(ids::timed_id(started)),
         origin,
         title: mail.title.clone().or_else(|| env.title.clone()),

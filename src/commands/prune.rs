@@ -145,6 +145,7 @@ mod tests {
         let folder = root.join("runs").join(id);
         std::fs::create_dir_all(&folder).unwrap();
         let start = RunStart {
+            ci: None,
             id: RunId(id.to_owned()),
             origin: Origin::Pipe,
             title: None,

@@ -48,9 +48,12 @@ pub fn build(input: Input<'_>) -> Report {
         duration: facts.duration,
         usage: facts.usage,
         out_of_memory: facts.out_of_memory,
+        headline: None,
+        ci: start.ci.clone(),
         note: start.note.as_deref().map(|note| super::text::lines(note).join("\n")).filter(|n| !n.is_empty()),
         tags: start.tags.iter().map(|tag| one_line(tag)).filter(|tag| !tag.is_empty()).collect(),
         excerpts: tails.iter().map(excerpt).filter(|excerpt| !excerpt.lines.is_empty()).collect(),
         logs,
+        redacted: 0,
     }
 }

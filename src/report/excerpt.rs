@@ -13,12 +13,15 @@ const TAB: usize = 8;
 
 /// The raw end of a log as printable lines; blank ones at its end are left out.
 pub fn excerpt(tail: &RawTail) -> Excerpt {
-    let mut lines: Vec<Line> =
-        tail.lines.iter().map(|raw| Line { stream: raw.stream, text: play(&raw.bytes) }).collect();
+    let mut lines: Vec<Line> = tail
+        .lines
+        .iter()
+        .map(|raw| Line { stream: raw.stream, text: play(&raw.bytes), styles: Vec::new() })
+        .collect();
     while lines.last().is_some_and(|line| line.text.is_empty()) {
         lines.pop();
     }
-    Excerpt { holds: tail.holds, lines, skipped_bytes: tail.skipped_bytes }
+    Excerpt { holds: tail.holds, failure: None, lines, skipped_bytes: tail.skipped_bytes }
 }
 
 /// One line (no line end) as a terminal would have left it.

@@ -1,10 +1,11 @@
 //! The report: what is said of a run, in the reader's time zone, ready to be put into words. Pure.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use jiff::Zoned;
 
-use crate::run::facts::{End, Holds, OutOfMemory, PartTrouble, Usage};
+use crate::run::facts::{Ci, End, Holds, OutOfMemory, PartTrouble, Usage};
 pub use crate::spool::tail::Stream;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -23,12 +24,18 @@ pub struct Report {
     pub duration: Duration,
     pub usage: Option<Usage>,
     pub out_of_memory: Option<OutOfMemory>,
+    /// What went wrong, in one line, as its output has it: `RuntimeError: CUDA out of memory`.
+    pub headline: Option<String>,
+    /// The run of a CI system that it was part of.
+    pub ci: Option<Ci>,
     pub note: Option<String>,
     pub tags: Vec<String>,
     /// The last lines; one section per part of the log that has any.
     pub excerpts: Vec<Excerpt>,
     /// What goes with the mail, and what of the log doesn't.
     pub logs: Vec<LogNote>,
+    /// Places where something secret was taken out.
+    pub redacted: u64,
 }
 
 impl Report {
@@ -46,9 +53,19 @@ impl Report {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {
     pub holds: Holds,
+    /// Lines that tell of the failure, where it stands further up than the last ones.
+    pub failure: Option<FurtherUp>,
     pub lines: Vec<Line>,
-    /// Bytes of this part that stand before the first line shown.
+    /// Bytes of this part that stand before the first of `lines`.
     pub skipped_bytes: u64,
+}
+
+/// Lines that stand before the last ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FurtherUp {
+    pub lines: Vec<Line>,
+    /// How many lines stand between these and the last ones.
+    pub lines_between: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +73,28 @@ pub struct Line {
     pub stream: Stream,
     /// Printable text: no control characters, no escape sequences, no line end.
     pub text: String,
+    /// How parts of `text` (byte ranges, in order, without overlap) look; the rest is plain.
+    pub styles: Vec<(Range<usize>, Style)>,
+}
+
+/// How a terminal would have shown a piece of text (SGR, ECMA-48 8.3.117).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    pub foreground: Option<Colour>,
+    pub background: Option<Colour>,
+    pub bold: bool,
+    pub dim: bool,
+    pub italic: bool,
+    pub underline: bool,
+    /// Foreground and background change places.
+    pub inverse: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// One of the terminal's 16, whose look is the terminal's affair: 0 to 7, and 8 to 15 bright.
+    Named(u8),
+    Rgb(u8, u8, u8),
 }
 
 /// One part of the log and what of it travels.

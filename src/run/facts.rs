@@ -45,6 +45,23 @@ pub struct RunStart {
     pub cwd: String,
     /// Wall clock at the start.
     pub started: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci: Option<Ci>,
+}
+
+/// What a CI system says of the run in its environment variables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ci {
+    /// `GitHub Actions`, `GitLab CI`, `Jenkins`, `Gitee Go`.
+    pub system: String,
+    /// The repository and the job's name, as far as they are known.
+    pub name: Option<String>,
+    /// Branch or tag.
+    pub branch: Option<String>,
+    /// The commit's full hash.
+    pub commit: Option<String>,
+    /// The run's page; http or https.
+    pub url: Option<String>,
 }
 
 /// How it ended.

@@ -145,6 +145,7 @@ mod tests {
 
     fn begun() -> RunStart {
         RunStart {
+            ci: None,
             id: RunId("r".into()),
             origin: crate::run::facts::Origin::Pipe,
             title: None,

@@ -21,6 +21,7 @@ pub fn facts(argv: &[&str], end: End) -> RunFacts {
     let started = "2026-11-21T01:30:00Z".parse().unwrap();
     RunFacts {
         start: RunStart {
+            ci: None,
             id: RunId("20261121T093000-1a2b3c4d".to_owned()),
             origin: Origin::Command { argv: argv.iter().map(|word| (*word).to_owned()).collect() },
             title: None,
