@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 use super::collect::Stream;
 use super::smtp::{ScriptedServer, TlsMode};
 use super::tls;
-use super::wait::Gate;
+use super::wait::{Gate, wait_until};
 
 /// The longest that a run may take unless the test says otherwise.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -126,6 +127,19 @@ impl TestEnv {
     /// Something below the home that a command waits at: `read x <NAME`.
     pub fn gate(&self, name: &str) -> Gate {
         Gate::new(&self.home().join(name))
+    }
+
+    /// Waits until no process of ours is left in this environment: a mailer lives on behind the run that it
+    /// was for, and takes what else is due.
+    pub fn wait_until_alone(&self) {
+        let mut home = OsString::from("HOME=");
+        home.push(self.home());
+        wait_until("all processes of this home ended", || {
+            let processes = fs::read_dir("/proc").expect("there is a /proc").flatten();
+            // Of a process that is over, or another user's, nothing can be read.
+            let mut variables = processes.filter_map(|process| fs::read(process.path().join("environ")).ok());
+            !variables.any(|all| all.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes()))
+        });
     }
 
     /// Any program in this environment.

@@ -16,10 +16,14 @@ fn scene() -> Scene {
 
 /// A mail that a provider took for spam, whose next form may go in so long.
 fn suspected(scene: &mut Scene, wait: SignedDuration) -> Timestamp {
+    // What an earlier run has left behind would take this mail too.
+    scene.env.wait_until_alone();
     scene.server.go_down();
     scene.env.notify_done(["--title", "late", "--", "true"]).stderr_is_free().run().assert_code(0);
+    scene.env.wait_until_alone();
     scene.server.come_up();
-    let record = scene.env.state().join("outbox/new").join(&scene.ids("new")[0]).join("entry.json");
+    let newest = scene.ids("new").into_iter().max().unwrap();
+    let record = scene.env.state().join("outbox/new").join(newest).join("entry.json");
     let mut entry: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
     #[expect(clippy::disallowed_methods, reason = "the program under test goes by the real clock")]
     let due = Timestamp::now() + wait;
@@ -60,7 +64,8 @@ fn a_watch_says_once_why_a_mail_waits() {
     scene.env.notify_done(["--", "true"]).stderr_is_free().run().assert_code(0);
     scene.server.set_script(qq());
     suspected(&mut scene, SignedDuration::from_secs(2));
-    let record = scene.env.state().join("outbox/new").join(&scene.ids("new")[1]).join("entry.json");
+    let newest = scene.ids("new").into_iter().max().unwrap();
+    let record = scene.env.state().join("outbox/new").join(newest).join("entry.json");
     let entry = fs::read_to_string(&record).unwrap();
     fs::write(&record, entry.replace("\"content\"", "\"transient\"")).unwrap();
     let watch = watch(&scene);
