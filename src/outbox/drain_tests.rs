@@ -64,6 +64,8 @@ pub(super) struct Bench {
     pub(super) now: Timestamp,
     pub(super) wait: Duration,
     events: RefCell<Vec<Event>>,
+    /// Done when the next thing is told.
+    pub(super) then: RefCell<Option<Box<dyn FnOnce()>>>,
 }
 
 impl Bench {
@@ -84,6 +86,7 @@ impl Bench {
             now: NOW.parse().unwrap(),
             wait: Duration::ZERO,
             events: RefCell::default(),
+            then: RefCell::default(),
         }
     }
 
@@ -117,7 +120,12 @@ impl Bench {
                 Ok(lines.into_bytes())
             },
             send,
-            events: &mut |event| self.events.borrow_mut().push(event),
+            events: &mut |event| {
+                self.events.borrow_mut().push(event);
+                if let Some(then) = self.then.take() {
+                    then();
+                }
+            },
         };
         drain(&self.store, &plan, &mut hands)
     }

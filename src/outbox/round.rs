@@ -41,6 +41,8 @@ pub(super) struct Round {
     pub spam: bool,
     /// Those who found it too large, and may take a lesser form.
     pub too_large: Vec<String>,
+    /// The disk doesn't take what was learnt: nobody else is asked in this round.
+    pub unrecorded: bool,
 }
 
 impl Round {
@@ -54,6 +56,7 @@ impl Round {
             waits: Vec::new(),
             spam: false,
             too_large: Vec::new(),
+            unrecorded: false,
         }
     }
 
@@ -100,7 +103,8 @@ impl Drain<'_, '_> {
         if let Some((account, outcome, results)) = over {
             return self.finish(claim, account, (outcome, results));
         }
-        let smaller = claim.entry.lesser_form().filter(|_| !round.too_large.is_empty());
+        let ask_again = !round.too_large.is_empty() && !round.unrecorded;
+        let smaller = claim.entry.lesser_form().filter(|_| ask_again);
         if let Some(form) = smaller {
             claim.entry.form = form;
             let found = std::mem::take(&mut round.too_large);
@@ -127,6 +131,7 @@ impl Drain<'_, '_> {
             }
             match self.try_account(claim, (account, recipients), round) {
                 Step::Over(outcome, results) => return Some((account, outcome, results)),
+                Step::NextAccount if round.unrecorded => return None,
                 Step::NextAccount => {}
             }
         }
@@ -199,10 +204,11 @@ impl Drain<'_, '_> {
         }
         let diagnosis = diagnose(failure, &Scene { port: endpoint.port, ..scene(account) });
         round.last = Some(Tried { account: name, diagnosis, results });
-        // Another account must not send it before this is on record; a disk that can't take that is told
-        // when the round is over.
+        // Another account must not send it before this is on record. A disk that can't take that is told
+        // when the round is over; what the others say is for the next one.
         if claim.save().is_err() {
-            return Step::Over(outcome, round.last.take().map(|tried| tried.results).unwrap_or_default());
+            round.unrecorded = true;
+            round.waits.push((Class::Transient, None));
         }
         Step::NextAccount
     }

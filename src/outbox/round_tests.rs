@@ -11,6 +11,8 @@ use super::entry::{Folder, Form, GaveUp};
 use super::event::{Event, Tally};
 use super::schedule::Urgency;
 use super::store_tests::{id, put};
+use crate::config::Secret;
+use crate::deliver::courier::Courier;
 use crate::deliver::responder::{Act, Mode, Responder, say};
 use crate::deliver::verdict::{Class, Outcome};
 use crate::error::{Error, Kind};
@@ -225,6 +227,34 @@ fn too_large_is_sent_in_a_lesser_form_at_once() {
     let events = bench.events();
     assert!(!events.iter().any(|e| matches!(e, Event::FailedOver { .. })));
     assert_eq!(bench.load(Folder::Sent, "a").form, Form::Plain);
+}
+
+/// Catches: a mail given up, or sent by the next account while nobody knows that it was refused, since the disk
+/// was full just when the refusal was to be recorded.
+#[test]
+fn a_refusal_that_cant_be_recorded_puts_it_off() {
+    for reply in ["554 DT:SPM 163 smtp12,abc", "552 exceeded mailsize limit", "550 Mail content denied"] {
+        let (first, second) = (refuses(".", reply), sends());
+        let mut bench = Bench::new(vec![account("10001", first.port), account("10002", second.port)], &["a"]);
+        with_plain(&bench, "a");
+        let sending = bench.root().join("outbox/sending");
+        let done = bench.drain_with(&mut |_| Ok(Secret::parse("sesame").unwrap()), &mut |job, ledger| {
+            let attempt = Courier::new().attempt(job, ledger);
+            let claimed = fs::read_dir(&sending).unwrap().next().unwrap().unwrap().path();
+            let (record, aside) = (claimed.join("entry.json"), claimed.join("aside"));
+            fs::rename(&record, &aside).unwrap();
+            fs::create_dir_all(record.join("in the way")).unwrap();
+            *bench.then.borrow_mut() = Some(Box::new(move || {
+                fs::remove_dir_all(&record).unwrap();
+                fs::rename(&aside, &record).unwrap();
+            }));
+            attempt
+        });
+        assert_eq!(done.unwrap(), tally(0, 1, 0, 0), "{reply}");
+        assert_eq!(second.said(), [""; 0], "{reply}");
+        later(&mut bench, 5);
+        assert_eq!(bench.drain(), tally(1, 0, 0, 0), "{reply}");
+    }
 }
 
 /// Catches: a mail that no account ever takes tried for ever; one that was tried by hand ten times given
