@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod excerpt;
+pub mod headline;
 pub mod model;
 pub mod name;
 mod programs;
