@@ -8,6 +8,8 @@
 
 mod builds;
 mod choice;
+#[cfg(test)]
+mod property_tests;
 mod python;
 mod shells;
 mod signs;

@@ -148,7 +148,8 @@ fn make(source: &Source<'_>, row: usize) -> Read {
         return (None, row + 1);
     }
     let (kind, weight) = match rest {
-        rest if rest.starts_with('[') => (Wrapper, 40),
+        // The innermost of several makes is the nearest to the cause.
+        rest if rest.starts_with('[') => (Wrapper, 40 + u8::from(place.contains('['))),
         rest if rest.starts_with("Waiting for ") || rest.starts_with("正在等待") => (Wrapper, 20),
         _ => (First, 72),
     };
@@ -158,11 +159,9 @@ fn make(source: &Source<'_>, row: usize) -> Read {
 fn cmake(source: &Source<'_>, row: usize) -> Read {
     let end = detail(source, row, 11);
     let head = source.text(row).trim();
-    let more = (row + 1..end).map(|row| source.text(row).trim()).find(|text| !text.is_empty());
-    let text = match more.filter(|_| head.ends_with(':')) {
-        Some(more) => format!("{head} {more}"),
-        None => sentence(source, row),
-    };
+    let said = (row + 1..end).map(|row| source.text(row).trim()).skip_while(|text| text.is_empty());
+    let said: Vec<&str> = said.take_while(|text| !text.is_empty()).collect();
+    let text = if head.ends_with(':') { format!("{head} {}", said.join(" ")) } else { head.to_owned() };
     (Some(source.found((First, 78), text, row, row..end)), end)
 }
 
@@ -212,9 +211,12 @@ fn npm(source: &Source<'_>, row: usize) -> Read {
         .is_some_and(|code| code == "ELIFECYCLE" || code.bytes().all(|byte| byte.is_ascii_digit()))
         || text.starts_with("Lifecycle script")
         || text.starts_with("Test failed.");
-    let text = match code.filter(|code| !text.contains(code)) {
-        Some(code) => format!("npm error: {code}: {text}"),
-        None => format!("npm error: {text}"),
+    // Newer ones repeat the code at the beginning of each line.
+    let after_code = code.and_then(|code| text.strip_prefix(&code.to_lowercase())).map(str::trim);
+    let text = match (code, after_code) {
+        (Some(code), Some(said)) if !is_wrapper => format!("npm error: {code}: {said}"),
+        (Some(code), None) if !is_wrapper && !text.contains(code) => format!("npm error: {code}: {text}"),
+        _ => format!("npm error: {text}"),
     };
     let (kind, weight) = if is_wrapper { (Wrapper, 38) } else { (First, 70) };
     (Some(source.found((kind, weight), text, told, row..end)), end)

@@ -88,9 +88,9 @@ fn plain(source: &Source<'_>, from: usize, begin: usize, tag: &str) -> (Option<F
             frame = row;
         } else if indent(text) > depth {
             continue;
-        } else if is_exception(trimmed) && (frame > from || begin == from || row > begin) {
+        } else if is_exception(trimmed) && (begin > from || is_named_so(trimmed)) {
             let (message, last) = message(source, row, tag);
-            return (Some(raised(source, from, frame..row, (message, last))), last + 1);
+            return (Some(raised(source, from, frame..row, (message, last))), row + 1);
         } else {
             strangers += 1;
             if strangers > MAX_STRANGERS {
@@ -109,6 +109,16 @@ fn raised(
 ) -> Found {
     let (kind, weight) = rank(source, from, &text);
     let key = frame_to_key.end;
+    let text = match text.split(':').next() {
+        // Python says of these only in the frame where they are.
+        Some("SyntaxError" | "IndentationError" | "TabError") => {
+            let place = source.text(frame_to_key.start).trim().trim_start_matches("File ");
+            let file = place.split("\", line ").next().and_then(|path| path.rsplit(['/', '"']).next());
+            let line = place.split(", ").nth(1).unwrap_or_default();
+            format!("{text} ({}, {line})", file.unwrap_or_default())
+        }
+        _ => text,
+    };
     let mut found = source.found((kind, weight), text, key, frame_to_key.start..last + 1);
     found.whole.start = source.rows[from].at;
     found
@@ -127,6 +137,9 @@ fn rank(source: &Source<'_>, from: usize, text: &str) -> (Kind, u8) {
     }
     if text.contains("exited unexpectedly") && text.contains("DataLoader worker") {
         return (Kind::Raised, 70);
+    }
+    if name == "ChildFailedError" && text.contains("Signal ") {
+        return (Kind::Raised, 62);
     }
     if WRAPPERS.contains(&name) || text.contains(": Caught ") && text.contains(" in ") {
         return (Kind::Wrapper, 45);
@@ -158,15 +171,18 @@ fn message(source: &Source<'_>, row: usize, tag: &str) -> (String, usize) {
         last += 1;
     }
     let rest = || (row + 1..source.rows.len().min(row + 40)).map(line);
-    if text.ends_with("Graph execution error:") {
-        // TensorFlow: what follows is where the graph was built; the reason stands behind the node's name.
-        if let Some(node) = rest().position(|text| text.starts_with("Node: ")) {
-            text = format!("{text} {}", line(row + node + 2));
-        }
-    } else if text.contains("NCCL error in") {
-        if let Some(at) = rest().position(|text| text.starts_with("Last error:")) {
-            text = format!("{text}: {}", line(row + at + 2));
-        }
+    let signal = || rest().find_map(|text| text.strip_prefix("traceback : Signal "));
+    if let Some(signal) = text.ends_with("ChildFailedError:").then(signal).flatten() {
+        // What torchrun says of a process that a signal killed, in a report of many lines.
+        text = format!("{} Signal {signal}", text.trim_end());
+    } else if text.ends_with("Graph execution error:") {
+        // TensorFlow: what follows is where the graph was built; the reason stands behind that.
+        let node = rest().position(|text| text.starts_with("Node: ")).map(|at| at + 1);
+        let reason = node.or_else(|| rest().position(|text| text.starts_with("OOM when ")));
+        text = reason.map_or_else(|| text.clone(), |at| format!("{text} {}", line(row + at + 1)));
+    } else if let Some(short) = nccl(&text) {
+        let last = rest().position(|text| text.starts_with("Last error:"));
+        text = last.map_or_else(|| short.clone(), |at| format!("{short}: {}", line(row + at + 2)));
     } else if text.ends_with(':') || text.contains("validation error") {
         for more in rest().take_while(|text| is_message(text)).filter(|text| !text.is_empty()).take(2) {
             text = format!("{text} {more}");
@@ -174,13 +190,16 @@ fn message(source: &Source<'_>, row: usize, tag: &str) -> (String, usize) {
                 break;
             }
         }
-    } else if !text.contains(": ") {
-        // A message that begins on the next line, as ChildFailedError's.
-        if let Some(report) = rest().take(30).find(|text| text.starts_with("traceback : Signal")) {
-            text = format!("{text}: {}", report.trim_start_matches("traceback : "));
-        }
     }
     (text, last)
+}
+
+/// `NCCL error in: FILE:LINE, what it is (run with …), NCCL version N`, without what tells nothing.
+fn nccl(text: &str) -> Option<String> {
+    let (name, rest) = text.split_once("NCCL error in: ")?;
+    let (_, what) = rest.split_once(", ")?;
+    let what = what.split([',', '(']).next().unwrap_or(what).trim();
+    Some(format!("{name}NCCL error: {what}"))
 }
 
 fn is_message(line: &str) -> bool {
@@ -217,6 +236,14 @@ fn is_exception(trimmed: &str) -> bool {
         || name.contains('.') && ["error", "timeout", "herror", "gaierror"].contains(&last)
 }
 
+/// The names of all exceptions of Python's own end so, and most others.
+fn is_named_so(trimmed: &str) -> bool {
+    let name = trimmed.split(':').next().unwrap_or_default();
+    ["Error", "Exception", "Interrupt", "Exit", "Warning", "Group", "Iteration"]
+        .iter()
+        .any(|end| name.ends_with(end))
+}
+
 fn indent(text: &str) -> usize {
     text.len() - text.trim_start().len()
 }
@@ -239,7 +266,7 @@ fn boxed(source: &Source<'_>, from: usize, before: &str) -> (Option<Found>, usiz
             let under = (row + 1..end.min(row + 4)).find(|row| is_exception(source.text(*row).trim()));
             let Some(key) = under else { return (None, row + 1) };
             let (text, last) = message(source, key, tag);
-            return (Some(raised(source, from, frame..key, (text, last))), last + 1);
+            return (Some(raised(source, from, frame..key, (text, last))), key + 1);
         }
     }
     (None, end)
@@ -265,7 +292,7 @@ fn notebook(source: &Source<'_>, from: usize, name: &str) -> (Option<Found>, usi
         }
         if text.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')) {
             let (text, last) = message(source, row, "");
-            return (Some(raised(source, from, frame..row, (text, last))), last + 1);
+            return (Some(raised(source, from, frame..row, (text, last))), row + 1);
         }
     }
     (None, end)

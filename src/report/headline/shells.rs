@@ -1,9 +1,10 @@
 //! What shells, the kernel, schedulers, containers and common tools say. Pure.
 
+use super::super::text::cut;
 use super::Found;
 use super::Kind::{First, Interrupt, Memory, Message, Raised, Wrapper};
 use super::signs::Place::{Anywhere, Start, Whole};
-use super::signs::{Sign, line, read, sentence};
+use super::signs::{Sign, from, line, read, sentence};
 use super::source::Source;
 
 pub(super) const SIGNS: &[Sign] = &[
@@ -60,8 +61,8 @@ pub(super) const SIGNS: &[Sign] = &[
     line(": Name or service not known", Anywhere, Message, 54),
     line("Temporary failure in name resolution", Anywhere, Message, 54),
     // The kernel's killer, and the schedulers'.
-    line("Out of memory: Killed process", Anywhere, Memory, 90),
-    line("Memory cgroup out of memory", Anywhere, Memory, 90),
+    from("Out of memory: Kill", Memory, 90),
+    from("Memory cgroup out of memory", Memory, 90),
     line("oom-kill event", Anywhere, Memory, 92),
     line("oom_kill event", Anywhere, Memory, 92),
     line("Out Of Memory", Anywhere, Memory, 84),
@@ -80,7 +81,7 @@ pub(super) const SIGNS: &[Sign] = &[
     line("sbatch: error: ", Start, Message, 72),
     line("slurmstepd: error: ", Start, Message, 48),
     // MPI
-    line("MPI_ABORT was invoked on rank ", Start, Raised, 56),
+    read("MPI_ABORT was invoked on rank ", Start, mpi_abort),
     line("exited on signal ", Anywhere, Raised, 64),
     line("Primary job  terminated normally, but ", Start, Wrapper, 25),
     line("mpirun detected that one or more processes exited with non-zero", Anywhere, Wrapper, 25),
@@ -88,7 +89,7 @@ pub(super) const SIGNS: &[Sign] = &[
     line("There are not enough slots available", Anywhere, Raised, 72),
     // Launchers
     line("failed (exitcode: ", Anywhere, Wrapper, 38),
-    line("exits with return code = ", Anywhere, Wrapper, 36),
+    read("exits with return code = ", Anywhere, deepspeed),
     line("The user limits of the job", Anywhere, Message, 50),
     // Containers
     line("Error response from daemon: ", Anywhere, Raised, 76),
@@ -115,6 +116,17 @@ pub(super) const SIGNS: &[Sign] = &[
     line(" ERROR 403: ", Anywhere, Raised, 66),
     line("scp: ", Start, Raised, 62),
     line("tar: Exiting with failure status", Start, Wrapper, 30),
+    line("tar: Error is not recoverable", Start, Wrapper, 32),
+    line("tar: Child returned status", Start, Wrapper, 31),
+    line(": Wrote only ", Anywhere, Message, 60),
+    line("not in gzip format", Anywhere, Message, 62),
+    line(": unexpected end of file", Anywhere, Message, 56),
+    line(": can't open file '", Anywhere, Raised, 76),
+    line(": Error while finding module specification for ", Anywhere, Raised, 76),
+    line("unterminated ", Anywhere, Message, 45),
+    line("unknown option", Anywhere, Message, 52),
+    line("unrecognized option", Anywhere, Message, 52),
+    line("invalid option", Anywhere, Message, 52),
     // Media and data bases
     line("Conversion failed!", Whole, Wrapper, 40),
     line("Error opening input", Start, Wrapper, 46),
@@ -169,4 +181,19 @@ fn killed(source: &Source<'_>, row: usize) -> Read {
 /// A full disk is the cause of whatever else is said.
 fn disk(source: &Source<'_>, row: usize) -> Read {
     (Some(source.found((Raised, 77), sentence(source, row), row, row..row + 1)), row + 1)
+}
+
+fn mpi_abort(source: &Source<'_>, row: usize) -> Read {
+    let code = Some(source.text(row + 1).trim()).filter(|text| text.starts_with("with errorcode"));
+    let text = format!("{} {}", source.text(row).trim(), code.unwrap_or_default());
+    (Some(source.found((Raised, 56), text, row, row..row + 1 + usize::from(code.is_some()))), row + 1)
+}
+
+/// The launcher's line has the whole command in it: its end is what counts.
+fn deepspeed(source: &Source<'_>, row: usize) -> Read {
+    const BEGINNING: usize = 80;
+    let text = source.text(row).trim();
+    let Some((before, code)) = text.split_once("exits with return code = ") else { return (None, row + 1) };
+    let text = format!("{} exits with return code = {code}", cut(before.trim(), BEGINNING));
+    (Some(source.found((Wrapper, 48), text, row, row..row + 1)), row + 1)
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use aho_corasick::AhoCorasick;
 
 use super::source::Source;
-use super::{Found, Kind, builds, python, shells, stacks, tests_run, words};
+use super::{Found, Kind, Rank, builds, python, shells, stacks, tests_run, words};
 
 /// Reads what begins at a row: what it tells, and the row to go on with.
 pub(super) type Reader = fn(&Source<'_>, usize) -> (Option<Found>, usize);
@@ -24,8 +24,12 @@ pub(super) enum Place {
 pub(super) enum Means {
     /// The line tells it itself.
     Line(Kind, u8),
+    /// The line tells it, from the sign on: what stands before it is a place or a time.
+    From(Kind, u8),
     /// Something in several lines, or that needs a closer look.
     Read(Reader),
+    /// The same, of lines for which the first says yes; only the last of them is read, for it looks far back.
+    ReadLast(fn(&str) -> bool, Reader),
 }
 
 pub(super) struct Sign {
@@ -38,8 +42,16 @@ pub(super) const fn line(words: &'static str, place: Place, kind: Kind, weight: 
     Sign { words, place, means: Means::Line(kind, weight) }
 }
 
+pub(super) const fn from(words: &'static str, kind: Kind, weight: u8) -> Sign {
+    Sign { words, place: Place::Anywhere, means: Means::From(kind, weight) }
+}
+
 pub(super) const fn read(words: &'static str, place: Place, reader: Reader) -> Sign {
     Sign { words, place, means: Means::Read(reader) }
+}
+
+pub(super) const fn read_last(words: &'static str, is_it: fn(&str) -> bool, reader: Reader) -> Sign {
+    Sign { words, place: Place::Anywhere, means: Means::ReadLast(is_it, reader) }
 }
 
 const PYTHON: &[Sign] = &[
@@ -69,18 +81,28 @@ static AUTOMATON: LazyLock<Option<AhoCorasick>> =
 pub(super) fn scan(source: &Source<'_>, found: &mut Vec<Found>) {
     let Some(automaton) = AUTOMATON.as_ref() else { return };
     let mut row = 0;
+    let mut last = None;
     while row < source.rows.len() {
-        let (this, next) = look_at(automaton, source, row);
+        let (this, next) = look_at(automaton, source, row, &mut last);
         found.extend(this);
         row = next.max(row + 1);
     }
+    if let Some((row, reader)) = last {
+        found.extend(reader(source, row).0);
+    }
 }
 
-/// What a row tells: the heaviest of its signs.
-fn look_at(automaton: &AhoCorasick, source: &Source<'_>, row: usize) -> (Option<Found>, usize) {
+/// What a row tells: the heaviest of its signs, but that one which says "this is only a wrapper" and is the
+/// more precise of the two stands.
+fn look_at(
+    automaton: &AhoCorasick,
+    source: &Source<'_>,
+    row: usize,
+    last: &mut Option<(usize, Reader)>,
+) -> (Option<Found>, usize) {
     let text = source.text(row);
     let begin = text.len() - text.trim_start().len();
-    let mut best: Option<(Kind, u8)> = None;
+    let mut best: Option<Told> = None;
     let mut goes_on = row + 1;
     let mut tried: Option<Reader> = None;
     for hit in automaton.find_overlapping_iter(text) {
@@ -93,14 +115,9 @@ fn look_at(automaton: &AhoCorasick, source: &Source<'_>, row: usize) -> (Option<
         if !stands {
             continue;
         }
-        match sign.means {
-            Means::Line(kind, weight) => {
-                if best.is_none_or(|(_, other)| weight > other)
-                    && (kind != Kind::Word || words::is_meant(text, hit.range()))
-                {
-                    best = Some((kind, weight));
-                }
-            }
+        let (rank, from) = match sign.means {
+            Means::Line(kind, weight) => ((kind, weight), begin),
+            Means::From(kind, weight) => ((kind, weight), hit.start()),
             // The same reader says the same of the same line.
             Means::Read(reader) if tried.is_none_or(|other| !std::ptr::fn_addr_eq(other, reader)) => {
                 tried = Some(reader);
@@ -109,21 +126,58 @@ fn look_at(automaton: &AhoCorasick, source: &Source<'_>, row: usize) -> (Option<
                     return (found, next);
                 }
                 goes_on = goes_on.max(next);
+                continue;
             }
-            Means::Read(_) => {}
+            Means::Read(_) => continue,
+            Means::ReadLast(is_it, reader) => {
+                if is_it(text) {
+                    *last = Some((row, reader));
+                }
+                continue;
+            }
+        };
+        if rank.0 == Kind::Word && !words::is_meant(text, hit.range()) {
+            continue;
+        }
+        let told = Told { rank, from, precise: sign.words.len() };
+        if best.is_none_or(|best| told.stands_over(&best)) {
+            best = Some(told);
         }
     }
-    let found = best.map(|(kind, weight)| one(source, row, kind, weight));
+    let found = best.map(|told| one(source, row, &told));
     (found, if best.is_some() { row + 1 } else { goes_on })
 }
 
+/// What a sign makes of its line.
+#[derive(Clone, Copy)]
+struct Told {
+    rank: Rank,
+    /// Where in the line the text begins.
+    from: usize,
+    /// How long the sign is.
+    precise: usize,
+}
+
+impl Told {
+    fn stands_over(&self, other: &Self) -> bool {
+        match (self.rank.0 == Kind::Wrapper, other.rank.0 == Kind::Wrapper) {
+            (true, false) => self.precise > other.precise,
+            (false, true) => self.precise >= other.precise,
+            _ => self.rank.1 > other.rank.1,
+        }
+    }
+}
+
 /// A line that tells it itself, with those that are indented under it.
-fn one(source: &Source<'_>, row: usize, kind: Kind, weight: u8) -> Found {
+fn one(source: &Source<'_>, row: usize, told: &Told) -> Found {
     const MAX_UNDER: usize = 6;
     let last = source.rows.len().min(row + 1 + MAX_UNDER);
     let indented = |row: &usize| source.text(*row).starts_with([' ', '\t']);
     let under = (row + 1..last).take_while(indented).last().unwrap_or(row);
-    source.found((kind, weight), sentence(source, row), row, row..under + 1)
+    // A time or a place before the sign is no part of the message.
+    let before = source.text(row).trim_start().len() - source.text(row)[told.from..].len();
+    let text = sentence(source, row).split_off(before);
+    source.found(told.rank, text, row, row..under + 1)
 }
 
 /// A row's text; where it ends with a colon, with the next that isn't blank.
@@ -134,6 +188,12 @@ pub(super) fn sentence(source: &Source<'_>, row: usize) -> String {
     }
     let more = (row + 1..row + 4).map(|row| source.text(row).trim()).find(|text| !text.is_empty());
     more.map_or_else(|| text.to_owned(), |more| format!("{text} {more}"))
+}
+
+/// What is looked for, for tests that put it where it isn't expected.
+#[cfg(test)]
+pub(super) fn all_words() -> Vec<&'static str> {
+    SIGNS.iter().map(|sign| sign.words).collect()
 }
 
 #[cfg(test)]

@@ -87,6 +87,7 @@ fn tag_len(text: &str) -> usize {
             let name = text.split_once(") ").map_or("", |(name, _)| name);
             if name.len() < 80 && name.contains("pid=") { name.len() + 2 } else { 0 }
         }
+        Some(b'#') => step_len(text),
         Some(b'0'..=b'9') => {
             let digits = text.bytes().take_while(u8::is_ascii_digit).count();
             if digits <= 5 && text[digits..].starts_with(": ") { digits + 2 } else { 0 }
@@ -94,6 +95,16 @@ fn tag_len(text: &str) -> usize {
         Some(byte) if byte.is_ascii_alphabetic() => compose_len(text),
         _ => 0,
     }
+}
+
+/// `#9 2.312 `, as docker build writes it.
+fn step_len(text: &str) -> usize {
+    let number = text[1..].bytes().take_while(u8::is_ascii_digit).count();
+    let rest = &text[1 + number..];
+    let seconds =
+        rest.bytes().skip(1).take(12).take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+    let is_step = number > 0 && rest.starts_with(' ') && seconds > 0 && rest[1 + seconds..].starts_with(' ');
+    if is_step { 1 + number + 1 + seconds + 1 } else { 0 }
 }
 
 fn bracket_len(text: &str) -> usize {
@@ -195,6 +206,9 @@ mod tests {
             ("12:00 boom", "", "12:00 boom"),
             ("[1, 2] boom", "", "[1, 2] boom"),
             ("(boom) pid=1", "", "(boom) pid=1"),
+            ("#9 2.312 ERROR: x", "#9 2.312", "ERROR: x"),
+            ("#9 训练", "", "#9 训练"),
+            ("# 训练", "", "# 训练"),
             ("训练 | x", "", "训练 | x"),
             ("", "", ""),
         ] {

@@ -3,7 +3,7 @@
 use super::Found;
 use super::Kind::{First, Memory, Message, Raised, Wrapper};
 use super::signs::Place::{Anywhere, Start, Whole};
-use super::signs::{Sign, line, read, sentence};
+use super::signs::{Sign, from, line, read, sentence};
 use super::source::Source;
 
 pub(super) const SIGNS: &[Sign] = &[
@@ -23,7 +23,7 @@ pub(super) const SIGNS: &[Sign] = &[
     line("# There is insufficient memory for the Java Runtime", Start, Memory, 85),
     read("# A fatal error has been detected by the Java Runtime", Start, jvm_crash),
     line("FATAL ERROR: ", Anywhere, Memory, 84),
-    line("[UnhandledPromiseRejection: ", Start, Raised, 80),
+    read("UnhandledPromiseRejection: ", Anywhere, rejection),
     line("Unhandled exception. ", Start, Raised, 78),
     line("Error [ERR_", Start, Raised, 78),
     // C, C++
@@ -33,7 +33,7 @@ pub(super) const SIGNS: &[Sign] = &[
     read("Assertion `", Anywhere, assertion),
     read("Assertion failed: ", Anywhere, assertion),
     line("double free or corruption", Anywhere, Raised, 80),
-    line("free(): invalid", Anywhere, Raised, 80),
+    line("free(): ", Anywhere, Raised, 80),
     line("munmap_chunk(): invalid", Anywhere, Raised, 80),
     line("malloc(): ", Anywhere, Raised, 80),
     line("corrupted size vs. prev_size", Anywhere, Raised, 80),
@@ -52,16 +52,18 @@ pub(super) const SIGNS: &[Sign] = &[
     line("CUDNN_STATUS_", Anywhere, Raised, 66),
     line("RESOURCE_EXHAUSTED: ", Anywhere, Memory, 72),
     line("NCCL WARN ", Anywhere, Message, 45),
-    line("Watchdog caught collective operation timeout", Anywhere, Raised, 79),
+    from("Watchdog caught collective operation timeout", Raised, 82),
     // Fortran, R, Julia, MATLAB, Octave
     line("Fortran runtime error: ", Start, Raised, 80),
     line("forrtl: severe ", Start, Raised, 80),
     line("ERROR STOP", Start, Raised, 70),
     line("Program received signal ", Start, Raised, 68),
-    line("Error in ", Start, Raised, 74),
+    read("Error in ", Start, r_error),
     line("Execution halted", Whole, Wrapper, 30),
     read("ERROR: LoadError: ", Start, julia),
-    line("Error using ", Start, Raised, 74),
+    read("Error using ", Start, matlab),
+    line("Unrecognized function or variable ", Start, Raised, 76),
+    line("Undefined function or variable ", Start, Raised, 76),
     line("MATLAB is exiting because of fatal error", Anywhere, Raised, 70),
     // Perl, PHP, Ruby, Lua, Elixir
     line("Can't locate ", Start, Raised, 74),
@@ -86,7 +88,7 @@ fn rust_panic(source: &Source<'_>, row: usize) -> Read {
             joined = format!("{joined} {}", source.text(last).trim());
         }
         let (message, place) = joined.rsplit_once("', ").unwrap_or((&joined, ""));
-        (message[1..].to_owned(), place.to_owned(), last)
+        (message.trim_start_matches('\'').to_owned(), place.to_owned(), last)
     } else if let Some(place) = rest.trim_end().strip_suffix(':') {
         let mut last = row + 1;
         let mut message = source.text(last).trim().to_owned();
@@ -224,7 +226,10 @@ fn terminate(source: &Source<'_>, row: usize) -> Read {
     };
     let what = (row + 1..row + 4).find(|row| source.text(*row).trim_start().starts_with("what():"));
     let (text, last) = match what {
-        Some(at) => (format!("{kind}: {}", source.text(at).trim_start()["what():".len()..].trim()), at),
+        Some(at) => match source.text(at).trim_start()["what():".len()..].trim() {
+            what if what == kind => (what.to_owned(), at),
+            what => (format!("{kind}: {what}"), at),
+        },
         None => (kind.to_owned(), row),
     };
     let of = if kind == "std::bad_alloc" { Memory } else { Raised };
@@ -241,14 +246,14 @@ fn assertion(source: &Source<'_>, row: usize) -> Read {
         let file = text.split(": ").next().unwrap_or_default();
         let file = file.rsplit('/').next().unwrap_or_default();
         let what = text.find("Assertion").map_or("", |at| &text[at..]);
-        return (Some(source.found((First, 82), format!("{file}: {what}"), row, row..row + 1)), row + 1);
+        return (Some(source.found((First, 60), format!("{file}: {what}"), row, row..row + 1)), row + 1);
     }
     (Some(source.found((First, 80), text.to_owned(), row, row..row + 1)), row + 1)
 }
 
 /// The report's `SUMMARY:` says it best; without one, its head.
 fn sanitizer(source: &Source<'_>, row: usize) -> Read {
-    const MAX_REPORT: usize = 200;
+    const MAX_REPORT: usize = 100;
     let text = source.text(row).trim();
     if let Some(summary) = text.strip_prefix("SUMMARY: ") {
         return (Some(source.found((First, 84), summary.to_owned(), row, row..row + 1)), row + 1);
@@ -258,7 +263,7 @@ fn sanitizer(source: &Source<'_>, row: usize) -> Read {
     }
     let end = source.rows.len().min(row + MAX_REPORT);
     let summary = (row + 1..end).find(|row| source.text(*row).starts_with("SUMMARY: "));
-    let what = summary.map_or(text, |row| &source.text(row).trim()["SUMMARY: ".len()..]);
+    let what = summary.and_then(|row| source.text(row).strip_prefix("SUMMARY: ")).unwrap_or(text);
     let mut found = source.found((First, 84), what.to_owned(), row, row..(row + 6).min(end));
     let last = summary.unwrap_or(row);
     found.whole.end = source.rows[last].at + 1;
@@ -273,4 +278,31 @@ fn julia(source: &Source<'_>, row: usize) -> Read {
         found.whole.end = source.rows[end].at + 1;
     }
     (Some(found), end.map_or(row + 1, |end| end + 1))
+}
+
+/// `UnhandledPromiseRejection: … with the reason "x".] {`: many words, and the reason last.
+fn rejection(source: &Source<'_>, row: usize) -> Read {
+    let text = source.text(row).trim();
+    let reason = text.split_once("with the reason ").map_or(text, |(_, reason)| reason);
+    let reason = reason.trim_start_matches('[').trim_end_matches(['{', ' ', ']', '.']);
+    if reason.starts_with("UnhandledPromiseRejection") {
+        return (None, row + 1);
+    }
+    (
+        Some(source.found((Raised, 80), format!("UnhandledPromiseRejection: {reason}"), row, row..row + 1)),
+        row + 1,
+    )
+}
+
+/// R's `Error in f(x) : text`; MATLAB's `Error in f (line 3)` is a frame.
+fn r_error(source: &Source<'_>, row: usize) -> Read {
+    let text = source.text(row).trim();
+    let weight = if text.contains("(line ") && text.ends_with(')') { 30 } else { 74 };
+    (Some(source.found((Raised, weight), sentence(source, row), row, row..row + 1)), row + 1)
+}
+
+fn matlab(source: &Source<'_>, row: usize) -> Read {
+    let (head, said) = (source.text(row).trim(), source.text(row + 1).trim());
+    let text = if said.is_empty() { head.to_owned() } else { format!("{head}: {said}") };
+    (Some(source.found((Raised, 76), text, row, row..row + 2)), row + 1)
 }

@@ -3,13 +3,13 @@
 use super::Found;
 use super::Kind::{First, Summary, Wrapper};
 use super::signs::Place::{Anywhere, Start};
-use super::signs::{Sign, line, read};
+use super::signs::{Sign, line, read, read_last};
 use super::source::Source;
 
 pub(super) const SIGNS: &[Sign] = &[
-    read(" failed", Anywhere, pytest),
-    read(" error", Anywhere, pytest),
-    read("FAILED (", Start, unittest),
+    read_last(" failed", is_pytest_end, pytest),
+    read_last(" error", is_pytest_end, pytest),
+    read_last("FAILED (", is_unittest_end, unittest),
     line("test result: FAILED. ", Start, Wrapper, 50),
     read("--- FAIL: ", Start, go_test),
     read("● ", Start, jest),
@@ -20,45 +20,54 @@ pub(super) const SIGNS: &[Sign] = &[
 
 type Read = (Option<Found>, usize);
 
-/// pytest's last line, `=== 1 failed, 2 passed in 0.1s ===` (with -q without the signs), and the first test
-/// that its summary names.
+/// `=== 1 failed, 2 passed in 0.1s ===`, with -q without the signs.
+fn is_pytest_end(text: &str) -> bool {
+    let counts = text.trim().trim_matches(['=', ' ']);
+    let is_number = |text: &str| text.as_bytes().first().is_some_and(u8::is_ascii_digit);
+    is_number(counts)
+        && counts.split(" in ").nth(1).is_some_and(is_number)
+        && counts.split([',', ' ']).any(|word| ["failed", "error", "errors"].contains(&word))
+}
+
+/// pytest's last line, and the first test that its summary names.
 fn pytest(source: &Source<'_>, row: usize) -> Read {
     const MAX_SUMMARY: usize = 400;
-    let text = source.text(row).trim();
-    let counts = text.trim_matches(['=', ' ']);
-    let is_last = counts.as_bytes().first().is_some_and(u8::is_ascii_digit)
-        && counts.contains(" in ")
-        && counts
-            .split(" in ")
-            .nth(1)
-            .is_some_and(|time| time.as_bytes().first().is_some_and(u8::is_ascii_digit))
-        && counts.split([',', ' ']).any(|word| ["failed", "error", "errors"].contains(&word));
-    if !is_last {
-        return (None, row + 1);
-    }
+    let counts = source.text(row).trim().trim_matches(['=', ' ']);
     let named = |row: &usize| ["FAILED ", "ERROR "].iter().any(|w| source.text(*row).starts_with(w));
     let first = row.saturating_sub(MAX_SUMMARY);
     let head = (first..row).rev().find(|row| source.text(*row).contains("short test summary info"));
     let test = head.and_then(|head| (head + 1..row).find(named));
     let (key, text) = match test {
-        Some(test) => (test, format!("{} ({counts})", source.text(test).trim())),
+        Some(test) => (test, format!("{}{} ({counts})", source.text(test).trim(), reason(source, test))),
         None => (row, counts.to_owned()),
     };
     (Some(source.found((Summary, 86), text, key, key..row + 1)), row + 1)
+}
+
+/// The summary has no reason of a file that couldn't be read: it stands above, behind an `E`.
+fn reason(source: &Source<'_>, test: usize) -> String {
+    const MAX_REPORT: usize = 400;
+    if source.text(test).contains(" - ") {
+        return String::new();
+    }
+    let first = test.saturating_sub(MAX_REPORT);
+    let raised = (first..test).rev().find_map(|row| source.text(row).strip_prefix("E   "));
+    raised.map_or(String::new(), |raised| format!(" - {}", raised.trim()))
+}
+
+fn is_unittest_end(text: &str) -> bool {
+    text.trim().strip_prefix("FAILED (").is_some_and(|rest| rest.ends_with(')') && rest.contains('='))
 }
 
 /// `FAILED (failures=1)`, and the first test that failed with what it raised.
 fn unittest(source: &Source<'_>, row: usize) -> Read {
     const MAX_REPORT: usize = 2000;
     let text = source.text(row).trim();
-    let counts = text.strip_prefix("FAILED (").and_then(|rest| rest.strip_suffix(')'));
-    let Some(counts) = counts.filter(|counts| counts.contains('=')) else { return (None, row + 1) };
+    let counts = text.strip_prefix("FAILED (").and_then(|rest| rest.strip_suffix(')')).unwrap_or(text);
     let is_test = |row: &usize| {
-        let text = source.text(*row);
-        (text.starts_with("FAIL: ") || text.starts_with("ERROR: "))
-            && source.text(row + 1).starts_with("-----")
-            || (text.starts_with("FAIL: ") || text.starts_with("ERROR: "))
-                && source.text(row + 2).starts_with("-----")
+        let is_head = ["FAIL: ", "ERROR: "].iter().any(|head| source.text(*row).starts_with(head));
+        // A test's description may stand on the next line.
+        is_head && (row + 1..row + 3).any(|row| source.text(row).starts_with("-----"))
     };
     let first = row.saturating_sub(MAX_REPORT);
     let begins =
@@ -85,8 +94,8 @@ fn is_further(source: &Source<'_>, row: usize) -> bool {
 
 /// `--- FAIL: TestX (0.00s)`, and what it said, which is indented under it.
 fn go_test(source: &Source<'_>, row: usize) -> Read {
-    let head = source.text(row).trim();
-    let name = head["--- FAIL: ".len()..].split(' ').next().unwrap_or_default();
+    let Some(head) = source.text(row).trim().strip_prefix("--- FAIL: ") else { return (None, row + 1) };
+    let name = head.split(' ').next().unwrap_or_default();
     let said = (row + 1..row + 6)
         .map(|row| source.text(row))
         .take_while(|text| text.starts_with([' ', '\t']))
@@ -154,8 +163,15 @@ fn tap(source: &Source<'_>, row: usize) -> Read {
         return (None, row + 1);
     }
     let error = (row + 1..row + 12).find(|row| source.text(*row).trim().starts_with("error: "));
-    let what =
-        error.map_or(String::new(), |row| format!(": {}", source.text(row).trim()["error: ".len()..].trim()));
+    let said = |row: usize| match source.text(row).trim()["error: ".len()..].trim() {
+        // YAML's block: what is said stands below.
+        "|-" | "|" | ">-" => {
+            let below = (row + 1..row + 6).map(|row| source.text(row).trim()).filter(|text| !text.is_empty());
+            below.take(2).collect::<Vec<_>>().join(" ")
+        }
+        said => said.trim_matches('\'').to_owned(),
+    };
+    let what = error.map_or(String::new(), |row| format!(": {}", said(row)));
     let end = error.unwrap_or(row) + 1;
     (Some(source.found((First, 70), format!("{text}{what}"), row, row..end)), end)
 }
