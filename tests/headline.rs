@@ -85,7 +85,8 @@ fn unfit(told: &Headline, lines: &[String]) -> Option<String> {
         return Some(format!("lines {:?} of {}", told.lines, lines.len()));
     }
     let shown = lines[told.lines.clone()].join(" ");
-    let words: Vec<&str> = told.text.split([' ', '…']).filter(|word| word.len() > 2).collect();
+    let words = told.text.split([' ', '…']).map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()));
+    let words: Vec<&str> = words.filter(|word| word.len() > 2).collect();
     let there = words.iter().filter(|word| shown.contains(*word)).count();
     (there * 2 < words.len()).then(|| format!("{} isn't in {shown}", told.text))
 }

@@ -136,4 +136,61 @@ mod tests {
         assert_eq!(told_of(20, "", End::Unknown), None);
         assert_eq!(told_of(1, "", End::Unknown).as_deref(), Some("ValueError: x"));
     }
+
+    /// Catches: Ctrl-C reported as an error that was caught before it, and a real error hidden by the interrupts
+    /// of other processes.
+    #[test]
+    fn an_interrupt_counts_where_it_ended_the_run() {
+        let raised = |what: &str| {
+            format!("Traceback (most recent call last):\n  File \"x.py\", line 1\n    f()\n{what}\n\n")
+        };
+        let both = format!("{}{}", raised("ValueError: x"), raised("KeyboardInterrupt"));
+        assert_eq!(told(&both, End::Exited { code: 130 }).as_deref(), Some("KeyboardInterrupt"));
+        assert_eq!(
+            told(&both, End::Signaled { signal: 2, core_dumped: false }).as_deref(),
+            Some("KeyboardInterrupt")
+        );
+        assert_eq!(told(&both, FAILED).as_deref(), Some("ValueError: x"));
+    }
+
+    /// Catches a handled error told as the reason of a kill from outside, by the code that a shell makes of it.
+    #[test]
+    fn a_kill_from_outside_has_another_reason() {
+        let old = format!("Error: retrying\n{}", "step: loss 0.5\n".repeat(30));
+        for end in [
+            End::Signaled { signal: 15, core_dumped: false },
+            End::Signaled { signal: 9, core_dumped: false },
+            End::Exited { code: 143 },
+            End::ToldToEnd { signal: 15 },
+            End::Unknown,
+        ] {
+            assert_eq!(told(&old, end), None, "{end:?}");
+        }
+        let limit = format!(
+            "{old}slurmstepd: error: *** JOB 7 ON a CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***"
+        );
+        assert!(
+            told(&limit, End::Signaled { signal: 15, core_dumped: false }).unwrap().contains("TIME LIMIT")
+        );
+    }
+
+    /// Catches a knock-on error told where the kernel is known to have killed for want of memory.
+    #[test]
+    fn known_kills_for_memory_are_told_first() {
+        let output = "RuntimeError: x\nTraceback (most recent call last):\n  File \"x.py\", line 1\nRuntimeError: lost worker\n\n\
+                      ./job.sh: line 4: 7899 Killed                  python worker.py";
+        let seen: Vec<Seen<'_>> = output.lines().map(|text| Seen { stream: Stream::Err, text }).collect();
+        let of = |memory| headline(&seen, FAILED, memory).unwrap().text;
+        assert_eq!(of(None), "RuntimeError: lost worker");
+        assert!(of(Some(OutOfMemory { kills: 1, limit: None })).contains("7899 Killed"));
+    }
+
+    /// Catches: of lines that only have a word in them, what the program said on stdout told before stderr's.
+    #[test]
+    fn a_word_on_stderr_weighs_more() {
+        let line = |stream, text| Seen { stream, text };
+        let lines =
+            [line(Stream::Err, "giving up: upload failed"), line(Stream::Out, "1 of 3 uploads failed")];
+        assert_eq!(headline(&lines, FAILED, None).unwrap().text, "giving up: upload failed");
+    }
 }

@@ -92,6 +92,8 @@ fn compiler(source: &Source<'_>, row: usize) -> Read {
     });
     // No place in a file: a program's own message, as argparse's `train.py: error: …`.
     let (kind, weight) = match (has_line, place.contains(' ')) {
+        _ if ["srun", "sbatch", "slurmstepd"].contains(&place) => return (None, row + 1),
+        _ if text.ends_with("(use -v to see invocation)") => (Wrapper, 42),
         (true, _) => (First, 80),
         (false, false) => (First, 62),
         (false, true) => (Message, 52),

@@ -108,7 +108,8 @@ fn raised(
     (text, last): (String, usize),
 ) -> Found {
     let (kind, weight) = rank(source, from, &text);
-    let key = frame_to_key.end;
+    // torchrun's report names the signal in its last lines.
+    let key = if text.contains("ChildFailedError: Signal ") { last } else { frame_to_key.end };
     let text = match text.split(':').next() {
         // Python says of these only in the frame where they are.
         Some("SyntaxError" | "IndentationError" | "TabError") => {
@@ -171,10 +172,11 @@ fn message(source: &Source<'_>, row: usize, tag: &str) -> (String, usize) {
         last += 1;
     }
     let rest = || (row + 1..source.rows.len().min(row + 40)).map(line);
-    let signal = || rest().find_map(|text| text.strip_prefix("traceback : Signal "));
+    let signal = || (row + 1..row + 40).find(|row| line(*row).starts_with("traceback : Signal "));
     if let Some(signal) = text.ends_with("ChildFailedError:").then(signal).flatten() {
+        last = signal;
         // What torchrun says of a process that a signal killed, in a report of many lines.
-        text = format!("{} Signal {signal}", text.trim_end());
+        text = format!("{text} {}", line(signal).trim_start_matches("traceback : "));
     } else if text.ends_with("Graph execution error:") {
         // TensorFlow: what follows is where the graph was built; the reason stands behind that.
         let node = rest().position(|text| text.starts_with("Node: ")).map(|at| at + 1);

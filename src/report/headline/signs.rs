@@ -104,6 +104,7 @@ fn look_at(
     let begin = text.len() - text.trim_start().len();
     let mut best: Option<Told> = None;
     let mut goes_on = row + 1;
+    let mut read: Option<Found> = None;
     let mut tried: Option<Reader> = None;
     for hit in automaton.find_overlapping_iter(text) {
         let sign = SIGNS[hit.pattern().as_usize()];
@@ -122,10 +123,10 @@ fn look_at(
             Means::Read(reader) if tried.is_none_or(|other| !std::ptr::fn_addr_eq(other, reader)) => {
                 tried = Some(reader);
                 let (found, next) = reader(source, row);
-                if found.is_some() {
-                    return (found, next);
-                }
                 goes_on = goes_on.max(next);
+                if found.as_ref().is_some_and(|found| read.as_ref().is_none_or(|r| found.weight > r.weight)) {
+                    read = found;
+                }
                 continue;
             }
             Means::Read(_) => continue,
@@ -144,8 +145,11 @@ fn look_at(
             best = Some(told);
         }
     }
-    let found = best.map(|told| one(source, row, &told));
-    (found, if best.is_some() { row + 1 } else { goes_on })
+    let read_weight = read.as_ref().map_or(0, |read| read.weight);
+    match best.filter(|told| told.rank.1 > read_weight) {
+        Some(told) => (Some(one(source, row, &told)), row + 1),
+        None => (read, goes_on),
+    }
 }
 
 /// What a sign makes of its line.

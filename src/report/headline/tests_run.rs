@@ -37,22 +37,27 @@ fn pytest(source: &Source<'_>, row: usize) -> Read {
     let first = row.saturating_sub(MAX_SUMMARY);
     let head = (first..row).rev().find(|row| source.text(*row).contains("short test summary info"));
     let test = head.and_then(|head| (head + 1..row).find(named));
+    let raised = test.and_then(|test| reason(source, test));
     let (key, text) = match test {
-        Some(test) => (test, format!("{}{} ({counts})", source.text(test).trim(), reason(source, test))),
+        Some(test) => {
+            let why = raised.map_or(String::new(), |row| format!(" - {}", source.text(row)[1..].trim()));
+            (raised.unwrap_or(test), format!("{}{why} ({counts})", source.text(test).trim()))
+        }
         None => (row, counts.to_owned()),
     };
-    (Some(source.found((Summary, 86), text, key, key..row + 1)), row + 1)
+    let shown = if raised.is_some() { key.saturating_sub(3)..key + 1 } else { key..row + 1 };
+    let mut found = source.found((Summary, 86), text, key, shown);
+    found.whole.end = source.rows[row].at + 1;
+    (Some(found), row + 1)
 }
 
 /// The summary has no reason of a file that couldn't be read: it stands above, behind an `E`.
-fn reason(source: &Source<'_>, test: usize) -> String {
+fn reason(source: &Source<'_>, test: usize) -> Option<usize> {
     const MAX_REPORT: usize = 400;
     if source.text(test).contains(" - ") {
-        return String::new();
+        return None;
     }
-    let first = test.saturating_sub(MAX_REPORT);
-    let raised = (first..test).rev().find_map(|row| source.text(row).strip_prefix("E   "));
-    raised.map_or(String::new(), |raised| format!(" - {}", raised.trim()))
+    (test.saturating_sub(MAX_REPORT)..test).rev().find(|row| source.text(*row).starts_with("E   "))
 }
 
 fn is_unittest_end(text: &str) -> bool {
@@ -172,6 +177,7 @@ fn tap(source: &Source<'_>, row: usize) -> Read {
         said => said.trim_matches('\'').to_owned(),
     };
     let what = error.map_or(String::new(), |row| format!(": {}", said(row)));
-    let end = error.unwrap_or(row) + 1;
+    // The block's own two lines, which may have a blank one between them.
+    let end = error.map_or(row + 1, |row| (row + 4).min(source.rows.len()));
     (Some(source.found((First, 70), format!("{text}{what}"), row, row..end)), end)
 }
