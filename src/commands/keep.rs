@@ -91,10 +91,10 @@ impl<'a> Draft<'a> {
 fn picture_within(facts: &RunFacts, settings: &Settings, lang: Lang, policy: &Policy) -> Picture {
     let logs = limits::plan(&facts.log, policy);
     let attachments = limits::attachments(&facts.log, &logs);
-    let lines = usize::try_from(settings.log.tail_lines).unwrap_or(usize::MAX);
+    let tail_lines = usize::try_from(settings.log.tail_lines).unwrap_or(usize::MAX);
     // A part that can't be read has its trouble told in its note; the others still show.
-    let tails = facts.log.iter().filter_map(|part| tail(part, lines).ok()).collect();
-    let report = build(Input { facts, tails, logs, zone: TimeZone::system() });
+    let tails = facts.log.iter().filter_map(|part| tail(part).ok()).collect();
+    let report = build(Input { facts, tails, tail_lines, logs, zone: TimeZone::system() });
     let rendered = render(&report, lang, settings.mail.subject.as_deref());
     let plain = plain(&report, lang);
     Picture { report, rendered, plain, attachments }

@@ -6,4 +6,5 @@ pub mod headline;
 pub mod model;
 pub mod name;
 mod programs;
+pub mod screen;
 pub mod text;

@@ -8,7 +8,7 @@ use notify_done::report::model::{Carried, LogNote, Report, Stream};
 use notify_done::run::facts::{
     Death, End, Holds, LogPart, Origin, OutOfMemory, PartTrouble, RunFacts, RunId, RunStart, Usage,
 };
-use notify_done::spool::tail::{RawLine, RawTail};
+use notify_done::spool::tail::RawTail;
 
 pub struct Case {
     pub name: &'static str,
@@ -46,8 +46,11 @@ pub fn facts(argv: &[&str], end: End) -> RunFacts {
 }
 
 pub fn tail(holds: Holds, skipped_bytes: u64, lines: &[(Stream, &str)]) -> RawTail {
-    let lines = lines.iter().map(|(stream, text)| RawLine { stream: *stream, bytes: text.as_bytes().into() });
-    RawTail { holds, skipped_bytes, lines: lines.collect() }
+    let mut tail = RawTail::empty(holds, skipped_bytes);
+    for (stream, text) in lines {
+        tail.push(*stream, format!("{text}\n").as_bytes());
+    }
+    tail
 }
 
 pub fn log(name: &str, holds: Holds, bytes: u64, carried: Carried) -> LogNote {
@@ -56,7 +59,7 @@ pub fn log(name: &str, holds: Holds, bytes: u64, carried: Carried) -> LogNote {
 }
 
 pub fn report(facts: &RunFacts, tails: Vec<RawTail>, logs: Vec<LogNote>) -> Report {
-    build(Input { facts, tails, logs, zone: TimeZone::fixed(offset(8)) })
+    build(Input { facts, tails, tail_lines: 50, logs, zone: TimeZone::fixed(offset(8)) })
 }
 
 const TRAIN: &[&str] = &["python", "-u", "train.py", "--lr", "3e-4", "--run", "it's me"];
