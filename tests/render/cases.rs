@@ -59,7 +59,7 @@ pub fn log(name: &str, holds: Holds, bytes: u64, carried: Carried) -> LogNote {
 }
 
 pub fn report(facts: &RunFacts, tails: Vec<RawTail>, logs: Vec<LogNote>) -> Report {
-    build(Input { facts, tails, tail_lines: 50, logs, zone: TimeZone::fixed(offset(8)) })
+    build(Input { facts, tails, tail_lines: 10_000, logs, zone: TimeZone::fixed(offset(8)) })
 }
 
 const TRAIN: &[&str] = &["python", "-u", "train.py", "--lr", "3e-4", "--run", "it's me"];
