@@ -44,9 +44,9 @@ pub use finished::{Finished, LINES, Whole};
 use size::Size;
 
 const TAB: usize = 8;
-/// Cells that may be touched by all that scrolls, erases and moves: about as many as half a second of
-/// a debug build, 20 ms of a release. What costs more is played from further down on.
-const WORK: usize = 24 * 1024 * 1024;
+/// Cells that may be touched by all that prints, scrolls and erases: a log of the window's size touches a
+/// third. What costs more is played from further down on, so that its end is right.
+const WORK: usize = 12 * 1024 * 1024;
 /// So little isn't cut further: instead, what is dear is left out once the work is used up.
 const LEAST: usize = 64 * 1024;
 /// By so much it is told whether a stream is UTF-16, bytes.
@@ -64,9 +64,9 @@ pub fn play(tail: &RawTail, stream: Stream) -> Finished {
         if !screen.is_exhausted() || is_last {
             return screen.finish(tail.skipped_bytes + tail.bytes.len() as u64);
         }
-        from += left / 2;
+        from += left - left / 4;
         from += memchr::memchr2(b'\n', b'\r', tail.bytes.get(from..).unwrap_or_default())
-            .filter(|end| *end < left / 4)
+            .filter(|end| *end < left / 8)
             .map_or(0, |end| end + 1);
     }
 }
@@ -159,6 +159,11 @@ impl Screen {
             for part in piece.split_inclusive(|byte| *byte == b'\n') {
                 if self.is_exhausted() && !is_last {
                     return;
+                }
+                // The screen is blank already; there may be a million of them.
+                if self.feeds > 2 * self.rows && matches!(part, b"\n" | b"\r\n") && line.is_empty() {
+                    at += part.len();
+                    continue;
                 }
                 // A line stands where its last piece begins.
                 self.shown.now = tail.skipped_bytes + at as u64;

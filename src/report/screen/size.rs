@@ -9,7 +9,7 @@ const COLUMNS: usize = 200;
 /// A wider line that is redrawn is garbled, as on a terminal. Each row costs so many cells.
 const WIDEST: usize = 800;
 /// Rows, where none is named: a program that moves up moves within its own screen.
-const ROWS: usize = 100;
+const ROWS: usize = 80;
 /// A row beyond is a program asking how many there are (`CSI 999;999H`).
 const HIGHEST: usize = 200;
 const LOWEST: usize = 24;
