@@ -14,6 +14,7 @@ use crate::config::{
 };
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
+use crate::run::ci;
 use crate::run::facts::{Origin, RunId, RunStart};
 use crate::run::forward::Forwarder;
 use crate::run::front::Ended;
@@ -197,7 +198,7 @@ pub fn start_of(origin: Origin, mail: &MailArgs, env: &OfRun) -> RunStart {
         |dir| text_of(dir.as_os_str()),
     );
     RunStart {
-        ci: None,
+        ci: ci::of(&|name| std::env::var(name).ok()),
         id: RunId(ids::timed_id(started)),
         origin,
         title: mail.title.clone().or_else(|| env.title.clone()),
