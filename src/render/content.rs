@@ -108,6 +108,37 @@ fn result(end: End, memory: Option<OutOfMemory>, strings: &Strings) -> String {
     }
 }
 
+/// The same with all that stands around the output cut short.
+pub fn brief(report: &Report) -> Report {
+    const COLUMNS: usize = 80;
+    const LONG_COLUMNS: usize = 300;
+    let short = |text: &String| cut(&one_line(text), COLUMNS);
+    let long = |text: &String| cut(&one_line(text), LONG_COLUMNS);
+    let log = |log: &LogNote| LogNote {
+        attachment: log.attachment.as_ref().map(short),
+        path: cut(&one_line(&log.path), COLUMNS),
+        ..log.clone()
+    };
+    let ci = |ci: &Ci| Ci {
+        system: short(&ci.system),
+        name: ci.name.as_ref().map(short),
+        branch: ci.branch.as_ref().map(short),
+        ..ci.clone()
+    };
+    Report {
+        name: short(&report.name),
+        command: report.command.as_ref().map(long),
+        host: short(&report.host),
+        user: short(&report.user),
+        cwd: short(&report.cwd),
+        headline: report.headline.as_ref().map(long),
+        note: report.note.as_ref().map(long),
+        ci: report.ci.as_ref().map(ci),
+        logs: report.logs.iter().map(log).collect(),
+        ..report.clone()
+    }
+}
+
 /// What went wrong, if the output told.
 pub fn headline(report: &Report) -> Option<String> {
     let headline = cut(&one_line(report.headline.as_deref()?), HEADLINE_COLUMNS);

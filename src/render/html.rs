@@ -23,6 +23,9 @@ use crate::run::facts::{End, Outcome};
 
 /// The largest document, bytes.
 pub const MAX_BYTES: usize = 80_000;
+/// If what stands around the output takes more, long texts in it are cut shorter. It never does but for
+/// characters that take six bytes each, in texts as long as they get.
+const MOST_AROUND: usize = 50_000;
 const PREHEADER_COLUMNS: usize = 130;
 /// A list of mails shows at most so much behind the subject; what the preheader leaves of it is filled
 /// with nothing, so that the body isn't shown there once more.
@@ -51,8 +54,11 @@ const GHOST_CLOSE: &str = "\n<!--[if mso]></td></tr></table><![endif]-->";
 /// says so.
 pub fn html(report: &Report, lang: Lang) -> String {
     let strings = lang.strings();
-    let head = head(report, strings);
-    let tail = tail(report, strings);
+    let (mut head, mut tail) = (self::head(report, strings), self::tail(report, strings));
+    if head.len() + tail.len() > MOST_AROUND {
+        let brief = content::brief(report);
+        (head, tail) = (self::head(&brief, strings), self::tail(&brief, strings));
+    }
     let mut room = MAX_BYTES.saturating_sub(head.len() + tail.len());
     let mut sections = Vec::new();
     // The later part of a log is stderr, where the reasons stand: what it leaves goes to stdout.

@@ -73,6 +73,14 @@ impl Flow {
         }
     }
 
+    /// Where a piece ends that may have a background: a line's last blank would be dropped.
+    pub fn keep_last_blank(&mut self) {
+        if self.out.ends_with(' ') {
+            self.out.pop();
+            self.out.push_str("&nbsp;");
+        }
+    }
+
     fn word(&mut self, word: &str) {
         for c in word.chars() {
             match char_columns(c) {

@@ -1,7 +1,7 @@
 //! A terminal's colours on the dark panel of the output. Pure.
 //!
 //! Every piece can be read: where a program's own colours would have less contrast than WCAG 2.2
-//! (1.4.3) asks for, its text is made lighter or darker until they have.
+//! (1.4.3) asks for, what is behind is made darker and the text lighter until they have.
 
 use crate::report::model::{Colour, Line, Stream, Style};
 
@@ -9,6 +9,7 @@ type Rgb = [u8; 3];
 
 /// The panel, in light and dark surroundings alike.
 pub const PANEL: Rgb = [0x1a, 0x20, 0x2b];
+const LIGHT: Rgb = [255; 3];
 const OUT: Rgb = [0xe6, 0xeb, 0xf1];
 /// Lines of stderr, where they have no colour of their own.
 const ERR: Rgb = [0xff, 0x9f, 0x95];
@@ -35,7 +36,8 @@ const TEXT: [Rgb; 16] = [
     [0xff, 0xff, 0xff],
 ];
 
-/// The same behind text.
+/// The same behind text. All of them are dark: clients that make a mail dark turn dark text into light
+/// text, but leave alone what is behind it if that is of a middling colour.
 const BEHIND: [Rgb; 16] = [
     [0x05, 0x08, 0x0c],
     [0x9b, 0x1c, 0x1c],
@@ -44,15 +46,15 @@ const BEHIND: [Rgb; 16] = [
     [0x1f, 0x4e, 0x96],
     [0x6e, 0x3a, 0x9c],
     [0x0f, 0x62, 0x6b],
-    [0xd5, 0xdc, 0xe5],
-    [0x4a, 0x56, 0x66],
-    [0xff, 0xa1, 0x98],
-    [0xaf, 0xf5, 0xb4],
-    [0xf8, 0xe3, 0xa1],
-    [0xa5, 0xd6, 0xff],
-    [0xe2, 0xc5, 0xff],
-    [0xb3, 0xf0, 0xf5],
-    [0xff, 0xff, 0xff],
+    [0x4f, 0x5b, 0x6b],
+    [0x3c, 0x46, 0x54],
+    [0xb0, 0x2f, 0x29],
+    [0x1c, 0x72, 0x37],
+    [0x80, 0x5f, 0x00],
+    [0x2b, 0x60, 0xb3],
+    [0x80, 0x49, 0xb5],
+    [0x13, 0x6b, 0x75],
+    [0x58, 0x64, 0x75],
 ];
 
 /// How a line without styles looks.
@@ -107,31 +109,33 @@ fn css(style: Style, stream: Stream) -> String {
     parts.join(";")
 }
 
-/// Text and what is behind it, such that it can be read.
+/// Text and what is behind it, such that it can be read: light on dark.
 fn colours(style: Style, stream: Stream) -> (Rgb, Rgb) {
-    let rgb = |colour: Colour, palette: &[Rgb; 16]| match colour {
-        Colour::Named(number) => palette[usize::from(number % 16)],
-        Colour::Rgb(red, green, blue) => [red, green, blue],
+    let text = |colour: Option<Colour>, otherwise| match colour {
+        None => otherwise,
+        Some(Colour::Named(number)) => TEXT[usize::from(number % 16)],
+        Some(Colour::Rgb(red, green, blue)) => [red, green, blue],
     };
-    let own = |colour: Option<Colour>, palette, otherwise| colour.map_or(otherwise, |c| rgb(c, palette));
+    let behind = |colour: Option<Colour>, otherwise| match colour {
+        None => otherwise,
+        Some(Colour::Named(number)) => BEHIND[usize::from(number % 16)],
+        Some(Colour::Rgb(red, green, blue)) => [red, green, blue],
+    };
     let (text, behind) = if style.inverse {
-        // A block in the text's colour, as a terminal shows it.
-        (own(style.background, &BEHIND, PANEL), own(style.foreground, &TEXT, plain_colour(stream)))
+        // A block of the text's colour; the text takes what was behind it, as light as it has to be.
+        (text(style.background, LIGHT), behind(style.foreground, BEHIND[7]))
     } else {
-        (own(style.foreground, &TEXT, plain_colour(stream)), own(style.background, &BEHIND, PANEL))
+        (text(style.foreground, plain_colour(stream)), behind(style.background, PANEL))
     };
+    let behind = towards(behind, [0; 3], |behind| contrast(LIGHT, behind) >= LEAST_CONTRAST);
     let text = if style.dim { mix(text, behind, 3) } else { text };
-    (readable(text, behind), behind)
+    let is_readable = |text| luminance(text) > luminance(behind) && contrast(text, behind) >= LEAST_CONTRAST;
+    (towards(text, LIGHT, is_readable), behind)
 }
 
-/// `text`, made lighter or darker (whichever goes further from what is behind it) by as little as it
-/// takes.
-fn readable(text: Rgb, behind: Rgb) -> Rgb {
-    let goal = if contrast([255; 3], behind) >= contrast([0; 3], behind) { [255; 3] } else { [0; 3] };
-    (0..=10)
-        .map(|tenths| mix(text, goal, tenths))
-        .find(|text| contrast(*text, behind) >= LEAST_CONTRAST)
-        .unwrap_or(goal)
+/// As near to `colour` on the way to `goal` as is good enough.
+fn towards(colour: Rgb, goal: Rgb, is_good: impl Fn(Rgb) -> bool) -> Rgb {
+    (0..=10).map(|tenths| mix(colour, goal, tenths)).find(|mixed| is_good(*mixed)).unwrap_or(goal)
 }
 
 /// So many tenths of the way from one colour to another.
@@ -168,10 +172,13 @@ mod tests {
     /// Catches: a colour, or a mixture of two, that can't be read on what is behind it.
     #[test]
     fn everything_can_be_read() {
-        let some = [0, 40, 90, 128, 170, 215, 255];
-        let cube =
-            some.iter().flat_map(|r| some.iter().flat_map(move |g| some.iter().map(move |b| (*r, *g, *b))));
-        let mut all: Vec<Option<Colour>> = cube.map(|(r, g, b)| Some(Colour::Rgb(r, g, b))).collect();
+        let some = [0, 64, 128, 192, 255];
+        let mut cube = Vec::new();
+        for red in some {
+            cube.extend(some.iter().flat_map(|green| some.map(|blue| (red, *green, blue))));
+        }
+        let mut all: Vec<Option<Colour>> =
+            cube.into_iter().map(|(r, g, b)| Some(Colour::Rgb(r, g, b))).collect();
         all.extend((0..16).map(|number| Some(Colour::Named(number))));
         all.push(None);
         for stream in [Stream::Out, Stream::Err] {
@@ -182,6 +189,7 @@ mod tests {
                         let style = Style { foreground, background, inverse, dim, ..Style::default() };
                         let (text, behind) = colours(style, stream);
                         assert!(contrast(text, behind) >= LEAST_CONTRAST, "{style:?}");
+                        assert!(luminance(text) > luminance(behind), "{style:?}");
                     }
                 }
             }
@@ -194,6 +202,8 @@ mod tests {
         for number in 0..16 {
             let style = Style { foreground: Some(Colour::Named(number)), ..Style::default() };
             assert_eq!(colours(style, Stream::Out), (TEXT[usize::from(number)], PANEL), "{number}");
+            let style = Style { background: Some(Colour::Named(number)), ..Style::default() };
+            assert_eq!(colours(style, Stream::Out), (OUT, BEHIND[usize::from(number)]), "{number}");
         }
         assert!((contrast([0; 3], [255; 3]) - 21.0).abs() < 1e-9);
     }

@@ -135,6 +135,7 @@ fn output_line(gutter: &str, line: &Line, painted: bool) -> String {
         } else {
             text.out.push_str(&format!("<span style=\"{css}\">"));
             text.push(piece);
+            text.keep_last_blank();
             text.out.push_str("</span>");
         }
     }
