@@ -7,7 +7,7 @@ use super::i18n::{Ends, Strings};
 use crate::report::model::{Carried, Excerpt, Line, LogNote, Report, Stream};
 use crate::report::text::{cut, one_line};
 use crate::run::ci::safe_link;
-use crate::run::facts::{Ci, End, OutOfMemory, Outcome};
+use crate::run::facts::{Ci, End, Holds, OutOfMemory, Outcome};
 
 // Limits of what comes from outside, columns. A command line may be 2 MiB long, and a mail that a
 // client clips has lost its end.
@@ -303,7 +303,7 @@ pub struct Shown<'a> {
     /// The failure's own lines, where they stand further up.
     pub failure: Option<Failure<'a>>,
     pub fit: Fit<'a>,
-    /// Are there lines from stderr, so that a column for their mark is needed?
+    /// Are there lines from stderr among others, so that a column for their mark is needed?
     pub has_stderr: bool,
 }
 
@@ -346,7 +346,9 @@ pub fn shown<'a>(
         (strings.output.last)(excerpt.holds, count, before.as_deref())
     };
     let from_stderr = |fit: &Fit<'_>| fit.lines.iter().any(|line| line.stream == Stream::Err);
-    let has_stderr = from_stderr(&fit) || failure.as_ref().is_some_and(|failure| from_stderr(&failure.fit));
+    let any = from_stderr(&fit) || failure.as_ref().is_some_and(|failure| from_stderr(&failure.fit));
+    // Of a part that is all stderr the heading says so.
+    let has_stderr = excerpt.holds == Holds::Both && any;
     Shown { heading, failure, fit, has_stderr }
 }
 

@@ -96,17 +96,17 @@ fn head(report: &Report, strings: &Strings) -> String {
     headline(&mut out, report);
     let note = content::note(report);
     if !note.is_empty() {
-        row(&mut out, "20px 24px 0 24px", &note_box(&note, strings));
+        row(&mut out, "20px 20px 0 20px", &note_box(&note, strings));
     }
     let tags = content::tags(report);
     if !tags.is_empty() {
-        row(&mut out, "16px 24px 0 24px", &tag_chips(&tags));
+        row(&mut out, "16px 20px 0 20px", &tag_chips(&tags));
     }
     let mut facts = content::facts(report, strings);
     facts.extend(content::ci_facts(report, strings));
-    row(&mut out, "16px 24px 4px 24px", &fact_table(&facts, outcome));
+    row(&mut out, "16px 20px 4px 20px", &fact_table(&facts, outcome));
     if content::is_silent(report) {
-        row(&mut out, "12px 24px 4px 24px", &para(strings.output.none));
+        row(&mut out, "12px 20px 4px 20px", &para(strings.output.none));
     }
     out
 }
@@ -148,9 +148,11 @@ fn band(out: &mut String, report: &Report, name: &str, strings: &Strings) {
         false => "font-size:18px;line-height:26px",
     };
     out.push_str(&format!(
-        "<tr><td bgcolor=\"{colour}\" style=\"padding:18px 24px;background-color:{colour};\
+        "<tr><td bgcolor=\"{colour}\" style=\"padding:18px 20px;background-color:{colour};\
          border-radius:8px 8px 0 0;{SANS};color:#ffffff;{BREAK}\">\
-         <div style=\"font-size:16px;line-height:24px;font-weight:600;color:#ffffff\">{mark}&nbsp; {word}{told}</div>\
+         <div style=\"font-size:16px;line-height:24px;font-weight:600;color:#ffffff\">\
+         <span style=\"display:inline-block;width:24px;height:24px;border-radius:12px;background-color:#ffffff;\
+         color:{colour};text-align:center;font-size:15px\">{mark}</span>&nbsp; {word}{told}</div>\
          <div style=\"{size};font-weight:700;color:#ffffff\">{name}</div>\
          <div style=\"font-size:16px;line-height:24px;color:#ffffff\">{below}</div></td></tr>\n",
         mark = content::mark(outcome),
@@ -165,7 +167,7 @@ fn headline(out: &mut String, report: &Report) {
     let Some(headline) = content::headline(report) else { return };
     let look = theme::look(report.end.outcome());
     out.push_str(&format!(
-        "<tr><td class=\"{class}-box\" bgcolor=\"{tint}\" style=\"padding:14px 24px;background-color:{tint};\
+        "<tr><td class=\"{class}-box\" bgcolor=\"{tint}\" style=\"padding:14px 20px;background-color:{tint};\
          {MONO};font-size:14px;line-height:21px;font-weight:700;color:{ink};{BREAK}\">{text}</td></tr>\n",
         class = look.class,
         tint = look.tint,
@@ -234,7 +236,7 @@ fn fact_table(facts: &[Fact], outcome: Outcome) -> String {
             _ => flow(value),
         };
         out.push_str(&format!(
-            "<tr><td class=\"nd-soft\" width=\"96\" valign=\"top\" style=\"width:96px;padding:3px 8px 3px 0;{SANS};font-size:13px;\
+            "<tr><td class=\"nd-soft\" width=\"90\" valign=\"top\" style=\"width:90px;padding:3px 8px 3px 0;{SANS};font-size:13px;\
              line-height:20px;color:{SOFT}\">{}</td><td class=\"{class}\" valign=\"top\" style=\"padding:3px 0;\
              line-height:20px;{style};{BREAK}\">{value}</td></tr>\n",
             escape(label).replace(' ', "&nbsp;"),
@@ -249,17 +251,17 @@ fn tail(report: &Report, strings: &Strings) -> String {
     let logs = content::logs(report, strings);
     if !logs.is_empty() {
         let notes: Vec<String> = logs.iter().map(log_note).collect();
-        row(&mut out, "16px 24px 4px 24px", &notes.concat());
+        row(&mut out, "16px 20px 4px 20px", &notes.concat());
     }
     if let Some(redacted) = content::redacted(report, strings) {
-        row(&mut out, "8px 24px 4px 24px", &para(&redacted));
+        row(&mut out, "8px 20px 4px 20px", &para(&redacted));
     }
     let footer = [
         format!("{} {}", strings.label.run, content::value(&report.run_id)),
         (strings.why)(&content::value(&report.user), &content::value(&report.host)),
     ];
     out.push_str(&format!(
-        "<tr><td style=\"padding:16px 24px 20px 24px;{SANS};font-size:12px;line-height:18px;{BREAK}\">\
+        "<tr><td style=\"padding:16px 20px 20px 20px;{SANS};font-size:12px;line-height:18px;{BREAK}\">\
          <div class=\"nd-soft nd-rule\" style=\"border-top:1px solid {RULE};padding-top:12px;color:{SOFT}\">{}</div></td></tr>\n\
          </table>{GHOST_CLOSE}</td></tr></table>\n</body></html>\n",
         footer.map(|line| flow(&line)).join("<br>")

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use notify_done::render::{Lang, MAX_HTML_BYTES, render, subject, terminal};
+use notify_done::report::model::Report;
 
 use crate::cases;
 
@@ -158,9 +159,9 @@ fn the_band_the_order_and_the_breaks_are_right() {
     let report = |name: &str| all.iter().find(|case| case.name == name).unwrap().report.clone();
     let html = |name: &str| render(&report(name), Lang::En, None).html;
     for (case, band) in [
-        ("success", "✓&nbsp; Succeeded</div>"),
-        ("exit_code", "✗&nbsp; Failed · exit 1</div>"),
-        ("pipe_told_to_end", "!&nbsp; Interrupted by SIGTERM (15)</div>"),
+        ("success", "✓</span>&nbsp; Succeeded</div>"),
+        ("exit_code", "✗</span>&nbsp; Failed · exit 1</div>"),
+        ("pipe_told_to_end", "!</span>&nbsp; Interrupted by SIGTERM (15)</div>"),
     ] {
         assert!(html(case).contains(band), "{}", html(case));
     }
@@ -210,6 +211,50 @@ fn a_template_is_checked() {
     assert!(unknown.contains("{stat}") && unknown.contains("{state}"), "{unknown}");
     assert!(subject::check_template("{name").unwrap_err().contains("{{"));
     assert!(subject::check_template("name}").unwrap_err().contains("}}"));
+}
+
+/// Catches a headline that pushes anything out of the subject or breaks it into lines, one that is told
+/// with no room to tell it, and a template's dash with nothing behind it.
+#[test]
+fn the_headline_takes_what_the_rest_leaves() {
+    let mut report = cases::all().remove(1).report;
+    let subject = |report: &Report, template: Option<&str>| render(report, Lang::En, template).subject;
+    report.headline = Some("ValueError:\ttoo\nlong ".to_owned() + &"训练".repeat(100));
+    let cut = subject(&report, None);
+    assert_eq!(unicode_width::UnicodeWidthStr::width(cut.as_str()), 120);
+    assert!(cut.starts_with("❌ train.py · exit 1 · 3h 12m · gpu07 — ValueError: too long 训练"), "{cut}");
+    report.name = "n".repeat(80);
+    let full = subject(&report, None);
+    assert!(full.ends_with(&format!("{} · exit 1 · 3h 12m · gpu07", "n".repeat(80))), "no room: {full}");
+    report.name = "train.py".to_owned();
+    report.headline = Some("KeyError: 'x'".to_owned());
+    let template = Some("{icon} {name} — {headline}");
+    assert_eq!(subject(&report, template), "❌ train.py — KeyError: 'x'");
+    let plain = notify_done::render::plain(&report, Lang::En).subject;
+    assert_eq!(plain, "2026-11-21 12:42 train.py, gpu07, exit 1: KeyError: 'x'");
+    report.headline = None;
+    assert_eq!(subject(&report, template), "❌ train.py");
+    assert_eq!(subject(&report, Some("{headline} - {name} -")), "- train.py -");
+}
+
+/// Catches a preview line without the reason, or that goes on with the body's first words.
+#[test]
+fn the_preheader_tells_why_and_then_nothing() {
+    let all = cases::all();
+    let shown = |name: &str| {
+        let case = all.iter().find(|case| case.name == name).unwrap();
+        let html = render(&case.report, Lang::En, None).html;
+        let hidden = html.split_once("mso-hide:all\">").unwrap().1;
+        hidden.split_once("</div>").unwrap().0.to_owned()
+    };
+    let failed = shown("exit_code");
+    assert!(failed.starts_with("exit 1 · 3h 12m 7s · RuntimeError: CUDA out of memory."), "{failed}");
+    assert!(shown("signal").starts_with("SIGKILL (9) · 3h 12m 7s · shard 12/40"));
+    for preheader in [failed, shown("no_output"), shown("long")] {
+        // Lists of mails show up to 150 columns or so of it.
+        assert!(unicode_width::UnicodeWidthStr::width(preheader.as_str()) >= 150, "{preheader}");
+        assert!(preheader.ends_with("\u{a0}"));
+    }
 }
 
 /// Catches a name that pushes state, duration and host out of the subject.

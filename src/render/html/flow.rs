@@ -10,6 +10,8 @@ const BREAK_AFTER: usize = 20;
 /// and shorter ones aren't worth the markup.
 const UNBROKEN_OPTION: std::ops::RangeInclusive<usize> = 6..=16;
 
+const OUR_NAME: &str = "notify-done";
+
 /// Text as HTML text; fit for an attribute in double quotes, too.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
@@ -63,7 +65,7 @@ impl Flow {
                 self.unbroken = 0;
                 self.before = ' ';
             }
-            if is_short_option(word) {
+            if stays_whole(word) {
                 // Clients break behind any hyphen: `--fail-` and `at` would be two other words.
                 self.out.push_str(&format!("<span style=\"white-space:nowrap\">{}</span>", escape(word)));
             } else {
@@ -100,6 +102,10 @@ impl Flow {
             self.before = c;
         }
     }
+}
+
+fn stays_whole(word: &str) -> bool {
+    word == OUR_NAME || is_short_option(word)
 }
 
 fn is_short_option(word: &str) -> bool {

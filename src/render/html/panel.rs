@@ -75,8 +75,8 @@ fn frame(shown: &Shown<'_>, (failure_paint, paint): (Paint, Paint), strings: &St
     lines(&mut body, &shown.fit, shown.has_stderr, paint);
     let panel = hex(PANEL);
     format!(
-        "<tr><td class=\"nd-soft\" style=\"padding:16px 24px 8px 24px;{SANS};font-size:13px;line-height:20px;color:{SOFT}\">{title}</td></tr>\n\
-         <tr><td style=\"padding:0 12px\"><table {TABLE} style=\"table-layout:fixed\"><tr>\
+        "<tr><td class=\"nd-soft\" style=\"padding:16px 20px 8px 20px;{SANS};font-size:13px;line-height:20px;color:{SOFT}\">{title}</td></tr>\n\
+         <tr><td style=\"padding:0 8px\"><table {TABLE} style=\"table-layout:fixed\"><tr>\
          <td class=\"nd-panel\" bgcolor=\"{panel}\" style=\"padding:12px 12px 12px 26px;text-indent:-14px;background-color:{panel};\
          border-radius:6px;{MONO};font-size:12px;line-height:18px;color:{};{BREAK}\">{body}</td></tr></table></td></tr>\n",
         hex(plain_colour(Stream::Out))
