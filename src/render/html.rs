@@ -26,6 +26,8 @@ pub const MAX_BYTES: usize = 80_000;
 /// If what stands around the output takes more, long texts in it are cut shorter. It never does but for
 /// characters that take six bytes each, in texts as long as they get.
 const MOST_AROUND: usize = 50_000;
+/// What is said of the attachments takes no more.
+const NOTES_BYTES: usize = 24_000;
 const PREHEADER_COLUMNS: usize = 130;
 /// A list of mails shows at most so much behind the subject; what the preheader leaves of it is filled
 /// with nothing, so that the body isn't shown there once more.
@@ -248,10 +250,9 @@ fn fact_table(facts: &[Fact], outcome: Outcome) -> String {
 
 fn tail(report: &Report, strings: &Strings) -> String {
     let mut out = String::new();
-    let logs = content::logs(report, strings);
-    if !logs.is_empty() {
-        let notes: Vec<String> = logs.iter().map(log_note).collect();
-        row(&mut out, "16px 20px 4px 20px", &notes.concat());
+    let notes = log_notes(&content::logs(report, strings));
+    if !notes.is_empty() {
+        row(&mut out, "16px 20px 4px 20px", &notes);
     }
     if let Some(redacted) = content::redacted(report, strings) {
         row(&mut out, "8px 20px 4px 20px", &para(&redacted));
@@ -266,6 +267,20 @@ fn tail(report: &Report, strings: &Strings) -> String {
          </table>{GHOST_CLOSE}</td></tr></table>\n</body></html>\n",
         footer.map(|line| flow(&line)).join("<br>")
     ));
+    out
+}
+
+/// As many as there is room for; the text tells of all.
+fn log_notes(logs: &[LogText]) -> String {
+    let mut out = String::new();
+    for log in logs {
+        let note = log_note(log);
+        if out.len() + note.len() > NOTES_BYTES {
+            out.push_str(&para("…"));
+            break;
+        }
+        out.push_str(&note);
+    }
     out
 }
 

@@ -2,7 +2,9 @@
 tablet and a desktop, in light and dark surroundings."""
 
 import os
+import re
 import subprocess
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -125,6 +127,23 @@ class MailInBrowserTest(unittest.TestCase):
         # The whole command line, too, where it isn't a long one.
         if seen.get("command") and case not in ("long",):
             self.assertLessEqual(seen["command"], PHONE[1])
+
+    def test_a_client_that_breaks_no_words(self):
+        """Catches: long words without places to break them, for clients like Outlook that know neither
+        `overflow-wrap` nor `word-break`; what a client without `<style>` makes of it."""
+        with tempfile.TemporaryDirectory(prefix="nd-page-") as place:
+            for page in self.pages:
+                html = page.read_text()
+                for lacking in ("word-break:break-word", "overflow-wrap:anywhere"):
+                    self.assertIn(lacking, html)
+                    html = html.replace(lacking, "")
+                bare = Path(place) / page.name
+                bare.write_text(re.sub("<style>.*?</style>", "", html, flags=re.DOTALL))
+                with self.subTest(page=page.name):
+                    self.browser.surround(*PHONE, "dark")
+                    self.browser.open(bare)
+                    seen = self.browser.evaluate(LOOK)
+                    self.assertEqual((seen["scrolls"], seen["out"], seen["faint"]), (0, [], []))
 
     def test_chinese_has_a_font(self):
         """Catches: pictures and widths of boxes instead of characters."""
