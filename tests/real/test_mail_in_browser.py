@@ -17,7 +17,9 @@ SCHEMES = ["light", "dark"]
 PHONE = (360, 640)
 LEAST_CONTRAST = 4.5
 # Cases whose output told why they failed.
-WITH_HEADLINE = ["exit_code", "coloured", "further_up", "ci", "long"]
+WITH_HEADLINE = [
+    "exit_code", "coloured", "further_up", "ci", "long", "pipe_unknown", "pipe_told_to_end", "pipe_reported",
+]  # fmt: skip
 
 # What sticks out, what can't be read, and where the things stand that are to be seen at once.
 LOOK = """
