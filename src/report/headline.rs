@@ -71,7 +71,7 @@ enum Kind {
     Interrupt,
     /// A compiler's error, a panic: the first one counts, the others come of it.
     First,
-    /// The end of a test run: all that its tests wrote before is only detail.
+    /// The end of a test run.
     Summary,
     /// Says that something else failed: what did stands before it.
     Wrapper,

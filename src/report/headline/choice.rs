@@ -1,7 +1,7 @@
 //! Which of all that was found is the reason: what tells most and stands near enough to the end. Pure.
 
 use super::super::model::Stream;
-use super::{Found, Kind, MAX_LINES, Seen};
+use super::{Found, Kind, Seen};
 use crate::run::facts::{End, OutOfMemory, Outcome};
 
 const SIGHUP: i32 = 1;
@@ -59,7 +59,6 @@ impl Trust {
 pub(super) fn choose(lines: &[Seen<'_>], mut found: Vec<Found>, trust: Trust) -> Option<Found> {
     found.sort_by_key(|one| (one.whole.end, one.shown.end));
     let quiet = Quiet::count(lines, &found);
-    let found = without_tests_details(found);
     let wrapped = found.iter().rev().find(|one| one.kind == Kind::Wrapper).map(|one| one.whole.end);
     let reach = found_reach(&found, &quiet);
     let gap_of = |at: usize| match wrapped {
@@ -101,12 +100,11 @@ fn distance(kind: Kind, gap: usize) -> i64 {
         Kind::First | Kind::Summary => 4,
         _ => 8,
     };
-    // The logarithm in eighths: the bits, and three more of what stands behind the first.
-    let scaled = 10 + gap as u64;
-    let tenths = scaled * 64 / 10;
-    let bits = i64::from(tenths.ilog2());
-    let fraction = ((tenths << 3) >> bits) as i64 - 8;
-    steep * ((bits - 6) * 8 + fraction) / 8
+    // As much as `steep` whenever the distance doubles, from ten lines on: log2(1 + gap / 10), in eighths.
+    let times_64 = (10 + gap as u64) * 64 / 10;
+    let bits = times_64.ilog2();
+    let eighths = i64::from(bits - 6) * 8 + ((times_64 << 3 >> bits) as i64 - 8);
+    steep * eighths / 8
 }
 
 /// How many lines before each one are ordinary: neither blank nor part of anything that was found.
@@ -139,15 +137,6 @@ impl Quiet {
     fn between(&self, from: usize, to: usize) -> usize {
         let at = |line: usize| self.0.get(line).or(self.0.last()).copied().unwrap_or(0);
         at(to).saturating_sub(at(from)) as usize
-    }
-}
-
-/// What a test run's summary sums up is left out.
-fn without_tests_details(found: Vec<Found>) -> Vec<Found> {
-    let last = found.iter().rposition(|one| one.kind == Kind::Summary);
-    match last {
-        Some(last) => found.into_iter().skip(last).collect(),
-        None => found,
     }
 }
 
@@ -209,9 +198,6 @@ fn with_assertion(found: &[Found], best: usize) -> Found {
         if let Some(assertion) = found[..best].iter().find(is_assertion) {
             one.text = format!("{}: {}", one.text, assertion.text);
         }
-    }
-    if one.shown.len() > MAX_LINES {
-        one.shown.start = one.shown.end - MAX_LINES;
     }
     one
 }

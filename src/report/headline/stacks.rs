@@ -9,6 +9,7 @@ use super::source::Source;
 pub(super) const SIGNS: &[Sign] = &[
     // Rust
     read("panicked at ", Anywhere, rust_panic),
+    read("Error: ", Start, anyhow),
     line("memory allocation of ", Start, Memory, 80),
     line("fatal runtime error: ", Start, Raised, 78),
     // Go
@@ -106,6 +107,23 @@ fn rust_panic(source: &Source<'_>, row: usize) -> Read {
     let text = format!("{whose}panicked: {message}{place}");
     let last = last.min(source.rows.len() - 1);
     (Some(source.found((First, 80), text, row, row..last + 1)), last + 1)
+}
+
+/// What `main` returned, and under `Caused by:` what that came of, the root last.
+fn anyhow(source: &Source<'_>, row: usize) -> Read {
+    const MAX_CAUSES: usize = 12;
+    let Some(head) = (row + 1..row + 3).find(|row| source.text(*row) == "Caused by:") else {
+        return (None, row + 1);
+    };
+    let is_cause = |row: &usize| source.text(*row).starts_with("    ");
+    let Some(last) = (head + 1..head + 1 + MAX_CAUSES).take_while(is_cause).last() else {
+        return (None, row + 1);
+    };
+    // Numbered, where there are several.
+    let cause =
+        source.text(last).trim().trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(": ");
+    let text = format!("{}: {cause}", source.text(row).trim());
+    (Some(source.found((Raised, 72), text, row, row..last + 1)), last + 1)
 }
 
 fn go_panic(source: &Source<'_>, row: usize) -> Read {
