@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use notify_done::report::excerpt::excerpt;
+use notify_done::report::excerpt::Played;
 use notify_done::report::headline::{Headline, MAX_LINES, Seen, headline};
 use notify_done::report::model::Stream;
 use notify_done::run::facts::{End, Holds};
-use notify_done::spool::tail::{RawLine, RawTail};
+use notify_done::spool::tail::RawTail;
 
 struct Log {
     name: String,
@@ -23,11 +23,9 @@ fn folder() -> PathBuf {
 
 /// A log's lines as the mail shows them: played out, without escapes.
 fn lines_of(bytes: &[u8]) -> Vec<String> {
-    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let lines =
-        body.split(|byte| *byte == b'\n').map(|line| RawLine { stream: Stream::Out, bytes: line.to_vec() });
-    let tail = RawTail { holds: Holds::Both, skipped_bytes: 0, lines: lines.collect() };
-    excerpt(&tail).lines.into_iter().map(|line| line.text).collect()
+    let mut tail = RawTail::empty(Holds::Both, 0);
+    tail.push(Stream::Out, bytes);
+    Played::new(&tail).seen().into_iter().map(|line| line.text.to_owned()).collect()
 }
 
 fn end_of(text: &str) -> End {

@@ -306,8 +306,10 @@ fn binary() -> Report {
     let facts = facts(&["cat", "model.bin"], End::Exited { code: 0 });
     let logs = vec![log("log.txt", Holds::Both, 4_096, Carried::Whole)];
     let mut part = tail(Holds::Both, 4_000, &[]);
-    let bytes = [&b"\x7fELF\x02\x01\x00\xff\xfe<\xd8&\x00"[..], b"\x80\x81 PK\x03\x04 \x1b]0;title\x07 end"];
-    part.lines.extend(bytes.map(|bytes| RawLine { stream: Stream::Out, bytes: bytes.into() }));
+    part.push(
+        Stream::Out,
+        b"\x7fELF\x02\x01\x00\xff\xfe<\xd8&\x00\n\x80\x81 PK\x03\x04 \x1b]0;title\x07 end\n",
+    );
     report(&facts, vec![part], logs)
 }
 
