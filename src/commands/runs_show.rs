@@ -60,7 +60,10 @@ pub fn text(view: &View, lang: Lang) -> String {
     let mut rows = match &view.state {
         State::Over(facts) => {
             let zone = TimeZone::system();
-            terminal::facts(&build(Input { facts, tails: Vec::new(), logs: Vec::new(), zone }), lang)
+            terminal::facts(
+                &build(Input { facts, tails: Vec::new(), logs: Vec::new(), files: Vec::new(), zone }),
+                lang,
+            )
         }
         _ => {
             let at = start.started.to_zoned(TimeZone::system());

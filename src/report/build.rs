@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::excerpt::excerpt;
-use super::model::{LogNote, Report};
+use super::model::{FileNote, LogNote, Report};
 use super::name::{display_command, short_name};
 use super::text::one_line;
 use crate::run::facts::{Origin, RunFacts};
@@ -17,13 +17,15 @@ pub struct Input<'a> {
     pub tails: Vec<RawTail>,
     /// What of the log travels with the mail.
     pub logs: Vec<LogNote>,
+    /// What became of the files that the user asked for.
+    pub files: Vec<FileNote>,
     /// The reader's time zone.
     pub zone: TimeZone,
 }
 
 /// Says of a run what there is to say; every text in it is fit to show.
 pub fn build(input: Input<'_>) -> Report {
-    let Input { facts, tails, logs, zone } = input;
+    let Input { facts, tails, logs, files, zone } = input;
     let start = &facts.start;
     let command = match &start.origin {
         Origin::Command { argv } => Some(display_command(argv)),
@@ -35,6 +37,11 @@ pub fn build(input: Input<'_>) -> Report {
         Origin::Pipe => "pipe".to_owned(),
     });
     let logs = logs.into_iter().map(|log| LogNote { path: one_line(&log.path), ..log }).collect();
+    let files = files.into_iter().map(|file| FileNote {
+        name: one_line(&file.name),
+        path: one_line(&file.path),
+        ..file
+    });
     Report {
         run_id: start.id.0.clone(),
         end: facts.end,
@@ -54,6 +61,7 @@ pub fn build(input: Input<'_>) -> Report {
         tags: start.tags.iter().map(|tag| one_line(tag)).filter(|tag| !tag.is_empty()).collect(),
         excerpts: tails.iter().map(excerpt).filter(|excerpt| !excerpt.lines.is_empty()).collect(),
         logs,
+        files: files.collect(),
         redacted: 0,
     }
 }
