@@ -76,7 +76,7 @@ pub fn of_file(path: &Path) -> String {
     let name = name.trim();
     match name.len() {
         0 => "file".to_owned(),
-        ..=MAX_NAME => name.to_owned(),
+        1..=MAX_NAME => name.to_owned(),
         _ => shortened(name),
     }
 }

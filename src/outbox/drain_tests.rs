@@ -54,6 +54,8 @@ pub(super) fn settings(to: &[&str]) -> MailSettings {
 }
 
 /// A store with its surroundings.
+pub(super) type Remaker = dyn FnMut(&Entry, &Remake) -> Result<()>;
+
 pub(super) struct Bench {
     _folder: tempfile::TempDir,
     pub(super) store: Store,
@@ -68,7 +70,7 @@ pub(super) struct Bench {
     /// Done when the next thing is told.
     pub(super) then: RefCell<Option<Box<dyn FnOnce()>>>,
     /// Makes a mail anew; at first it can't.
-    pub(super) smaller: RefCell<Box<dyn FnMut(&Entry, &Remake) -> Result<()>>>,
+    pub(super) smaller: RefCell<Box<Remaker>>,
 }
 
 impl Bench {

@@ -228,6 +228,7 @@ fn a_composed_mail_never_exceeds_the_limit() {
     let text = bench.file("text", &log_lines(4_000_000));
     // Bodies at their worst: every byte needs escaping, every other is a line's end.
     let body = "\u{e9}\n".repeat(MAX_BODIES as usize / 8);
+    let sources = [noise, text];
     let mut numbers = Numbers(2);
     let mut ends = 0;
     for round in 0..150 {
@@ -236,10 +237,10 @@ fn a_composed_mail_never_exceeds_the_limit() {
         let sizes = [size(), size(), size(), size()];
         let holds = [Holds::Both, Holds::Stdout, Holds::Stderr];
         let parts: Vec<LogPart> = (0..1 + numbers.below(3) as usize)
-            .map(|i| part(*numbers.pick(&[&noise, &text]), holds[i], sizes[i]))
+            .map(|i| part(numbers.pick(&sources).as_path(), holds[i], sizes[i]))
             .collect();
         let files: Vec<Found> = (0..numbers.below(4))
-            .map(|_| Found { size: Ok(numbers.below(900_000)), ..found(*numbers.pick(&[&noise, &text])) })
+            .map(|_| Found { size: Ok(numbers.below(900_000)), ..found(numbers.pick(&sources).as_path()) })
             .collect();
         let attach = *numbers.pick(&[Attach::Full, Attach::Full, Attach::Tail]);
         let bench = Bench { policy: Policy { attach, ..policy(most) }, dir: tempfile::tempdir().unwrap() };
