@@ -77,8 +77,8 @@ fn head(report: &Report, strings: &Strings) -> String {
          <meta name=\"format-detection\" content=\"telephone=no,date=no,address=no,email=no,url=no\">\
          <title>{title}</title></head>\n\
          <body style=\"margin:0;padding:0;background-color:#eef1f4;-webkit-text-size-adjust:100%\">\n\
-         <div style=\"display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;\
-         color:#eef1f4;mso-hide:all\">{preheader}</div>\n\
+         <div style=\"display:none;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;\
+         color:#57606a;mso-hide:all\">{preheader}</div>\n\
          <table {TABLE} bgcolor=\"#eef1f4\" style=\"background-color:#eef1f4\"><tr>\
          <td align=\"center\" style=\"padding:16px 8px\">\n{GHOST_OPEN}\
          <table {TABLE} bgcolor=\"#ffffff\" style=\"max-width:600px;table-layout:fixed;\
