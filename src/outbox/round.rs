@@ -104,7 +104,8 @@ impl Drain<'_, '_> {
         if let Some((account, outcome, results)) = over {
             return self.finish(claim, account, (outcome, results));
         }
-        while !round.unrecorded && !round.too_large.is_empty() && self.step_down(&mut claim, &round.too_large) {
+        while !round.unrecorded && !round.too_large.is_empty() && self.step_down(&mut claim, &round.too_large)
+        {
             let found = std::mem::take(&mut round.too_large);
             let found = |account: &&&Account| found.iter().any(|(name, _)| *name == account.name);
             let again: Vec<&Account> = accounts.iter().filter(found).copied().collect();
