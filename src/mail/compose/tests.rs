@@ -337,3 +337,59 @@ fn names_in_any_script_arrive() {
     }
     assert_eq!(python(JUDGE, input.as_bytes()), "13\n");
 }
+
+/// Catches: some text or name among thousands with which a mail can't be read, or is read as another.
+#[test]
+fn two_thousand_mails_survive_a_strict_parser() {
+    use std::os::unix::ffi::OsStrExt;
+    const PIECES: [&str; 20] = [
+        "\r\n",
+        "\n.\n",
+        "=",
+        "=?utf-8?b?",
+        "?=",
+        "--=_mixed_",
+        "\t",
+        " ",
+        "  ",
+        "训练",
+        "👩‍🚀",
+        "e\u{301}",
+        "\u{202e}",
+        "\u{0}",
+        "\u{1b}[31m",
+        "\"",
+        "\\",
+        "%",
+        "From ",
+        "word",
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let mut numbers = Numbers(11);
+    let mut some =
+        |most: u64| -> String { (0..numbers.below(most)).map(|_| *numbers.pick(&PIECES)).collect() };
+    let mut random = Numbers(12);
+    let mut input = String::new();
+    for i in 0..2000 {
+        let (text, html) = (some(200), some(200));
+        let mut names = crate::mail::names::Names::default();
+        let (mut attachments, mut expected) = (Vec::new(), String::new());
+        for j in 0..random.below(3) {
+            let mut name = some(30).into_bytes();
+            let at = random.below(name.len() as u64 + 1) as usize;
+            name.splice(at..at, random.bytes(2).into_iter().filter(|b| *b != b'/' && *b != 0));
+            let name = crate::mail::names::of_file(Path::new(std::ffi::OsStr::from_bytes(&name)));
+            let name = names.next(&name);
+            let size = random.below(200);
+            let path = file(dir.path(), &format!("log-{i}-{j}"), &random.bytes(size as usize));
+            write!(expected, "\t{name}\timage/png\t{}", path.display()).unwrap();
+            attachments.push(Attachment { media: Media::Named("image/png"), ..whole(&name, &path, size) });
+        }
+        let (mail, _) = mail(&Content { text: &text, html: &html, ..content(&attachments) });
+        let mail = file(dir.path(), &format!("mail-{i}"), &mail);
+        let text = file(dir.path(), &format!("text-{i}"), crlf(&text).as_bytes());
+        let html = file(dir.path(), &format!("html-{i}"), crlf(&html).as_bytes());
+        writeln!(input, "{}\t{}\t{}{expected}", mail.display(), text.display(), html.display()).unwrap();
+    }
+    assert_eq!(python(JUDGE, input.as_bytes()), "2000\n");
+}
