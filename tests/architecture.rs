@@ -47,6 +47,7 @@ const PURE: &[&str] = &[
     "outbox/schedule.rs",
     "render/",
     "report/",
+    "run/ci.rs",
     "run/facts.rs",
     "run/life.rs",
     "run/policy.rs",
@@ -184,7 +185,7 @@ fn stages_do_not_reach_back() {
 const EDGES: &[(&str, &[&str])] = &[
     ("spool/", &["spool", "run::facts", "sys"]),
     ("report/", &["report", "run::facts", "spool::tail"]),
-    ("render/", &["render", "report::model", "report::text", "run::facts", "config::Language"]),
+    ("render/", &["render", "report::model", "report::text", "run::ci", "run::facts", "config::Language"]),
     ("mail/", &["mail", "config", "report::model", "run::facts", "error", "sys::fs"]),
     (
         "outbox/",

@@ -14,6 +14,7 @@ use crate::config::{
 };
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
+use crate::run::ci;
 use crate::run::facts::{AttachFiles, Origin, RunId, RunStart};
 use crate::run::forward::Forwarder;
 use crate::run::front::Ended;
@@ -204,7 +205,7 @@ pub fn start_of(origin: Origin, mail: &MailArgs, env: &OfRun) -> RunStart {
         },
     };
     RunStart {
-        ci: None,
+        ci: ci::of(&|name| std::env::var(name).ok()),
         attach,
         id: RunId(ids::timed_id(started)),
         origin,

@@ -101,11 +101,11 @@ impl<'a> Draft<'a> {
 
     fn picture(&self, prepared: Prepared) -> Picture {
         let Self { facts, settings, lang, .. } = self;
-        let lines = usize::try_from(settings.log.tail_lines).unwrap_or(usize::MAX);
+        let tail_lines = usize::try_from(settings.log.tail_lines).unwrap_or(usize::MAX);
         // A part that can't be read has its trouble told in its note; the others still show.
-        let tails = facts.log.iter().filter_map(|part| tail(part, lines).ok()).collect();
+        let tails = facts.log.iter().filter_map(|part| tail(part).ok()).collect();
         let Prepared { logs, files, .. } = prepared;
-        let report = build(Input { facts, tails, logs, files, zone: TimeZone::system() });
+        let report = build(Input { facts, tails, tail_lines, logs, files, zone: TimeZone::system() });
         let rendered = render(&report, *lang, settings.mail.subject.as_deref());
         let plain = plain(&report, *lang);
         Picture { report, rendered, plain }

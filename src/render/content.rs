@@ -6,7 +6,8 @@ use super::amount::{self, Detail};
 use super::i18n::{Ends, Strings};
 use crate::report::model::{Carried, Excerpt, FileFate, FileNote, Line, LogNote, Report, Stream};
 use crate::report::text::{cut, one_line};
-use crate::run::facts::{End, OutOfMemory, Outcome};
+use crate::run::ci::safe_link;
+use crate::run::facts::{Ci, End, Holds, OutOfMemory, Outcome};
 
 // Limits of what comes from outside, columns. A command line may be 2 MiB long, and a mail that a
 // client clips has lost its end.
@@ -19,6 +20,9 @@ const TAGS: usize = 12;
 const LOGS: usize = 4;
 const FILES: usize = 10;
 const FILE_COLUMNS: usize = 120;
+const HEADLINE_COLUMNS: usize = 240;
+/// What tells one commit of a repository from another.
+const COMMIT_DIGITS: usize = 8;
 
 /// The sign of an outcome in the subject: seen in a list of mails.
 pub fn icon(outcome: Outcome) -> &'static str {
@@ -106,41 +110,126 @@ fn result(end: End, memory: Option<OutOfMemory>, strings: &Strings) -> String {
     }
 }
 
-/// The facts in the order of their weight: label and value.
-pub fn facts(report: &Report, strings: &Strings) -> Vec<(&'static str, String)> {
+/// The same with all that stands around the output cut short.
+pub fn brief(report: &Report) -> Report {
+    const COLUMNS: usize = 80;
+    const LONG_COLUMNS: usize = 300;
+    let short = |text: &String| cut(&one_line(text), COLUMNS);
+    let long = |text: &String| cut(&one_line(text), LONG_COLUMNS);
+    let log = |log: &LogNote| LogNote {
+        attachment: log.attachment.as_ref().map(short),
+        path: cut(&one_line(&log.path), COLUMNS),
+        ..log.clone()
+    };
+    let ci = |ci: &Ci| Ci {
+        system: short(&ci.system),
+        name: ci.name.as_ref().map(short),
+        branch: ci.branch.as_ref().map(short),
+        ..ci.clone()
+    };
+    Report {
+        name: short(&report.name),
+        command: report.command.as_ref().map(long),
+        host: short(&report.host),
+        user: short(&report.user),
+        cwd: short(&report.cwd),
+        headline: report.headline.as_ref().map(long),
+        note: report.note.as_ref().map(long),
+        ci: report.ci.as_ref().map(ci),
+        logs: report.logs.iter().map(log).collect(),
+        ..report.clone()
+    }
+}
+
+/// What went wrong, if the output told.
+pub fn headline(report: &Report) -> Option<String> {
+    let headline = cut(&one_line(report.headline.as_deref()?), HEADLINE_COLUMNS);
+    (!headline.is_empty()).then_some(headline)
+}
+
+/// How many places a reader misses, where any were taken out.
+pub fn redacted(report: &Report, strings: &Strings) -> Option<String> {
+    (report.redacted > 0).then(|| (strings.redacted)(report.redacted))
+}
+
+/// Something known of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    pub label: &'static str,
+    pub value: String,
+    pub kind: Kind,
+}
+
+/// What a fact is, for those who show it in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// How the run ended.
+    Result,
+    /// Something that one could type: a command, a path.
+    Code,
+    /// A page: http or https.
+    Link,
+    Plain,
+}
+
+/// The facts in the order of their weight.
+pub fn facts(report: &Report, strings: &Strings) -> Vec<Fact> {
     let label = &strings.label;
+    let of = |label, value, kind| Fact { label, value, kind };
+    let plain = |label, value| of(label, value, Kind::Plain);
     let long = |value| amount::duration(value, Detail::Exact, &strings.units);
     let time = |at: &jiff::Zoned| at.strftime("%Y-%m-%d %H:%M:%S %:z").to_string();
-    let mut rows = vec![(label.result, result(report.end, report.out_of_memory, strings))];
+    let mut rows = vec![of(label.result, result(report.end, report.out_of_memory, strings), Kind::Result)];
     if let Some(memory) = report.out_of_memory
         && !report.end.is_for_want_of_memory(report.out_of_memory)
     {
         let limit = memory.limit.map(amount::size);
-        rows.push((label.shortage, (strings.state.others_killed)(memory.kills, limit.as_deref())));
+        rows.push(plain(label.shortage, (strings.state.others_killed)(memory.kills, limit.as_deref())));
     }
     if let Some(command) = &report.command {
-        rows.push((label.command, cut(&one_line(command), COMMAND_COLUMNS)));
+        rows.push(of(label.command, cut(&one_line(command), COMMAND_COLUMNS), Kind::Code));
     }
     rows.extend([
-        (label.duration, duration(report, Detail::Exact, strings)),
-        (label.host, value(&report.host)),
-        (label.user, value(&report.user)),
-        (label.directory, value(&report.cwd)),
-        (label.started, time(&report.started)),
+        plain(label.duration, duration(report, Detail::Exact, strings)),
+        plain(label.host, value(&report.host)),
+        plain(label.user, value(&report.user)),
+        of(label.directory, value(&report.cwd), Kind::Code),
+        plain(label.started, time(&report.started)),
     ]);
     if let End::Interrupted { last_output, .. } = report.end {
         let zone = report.started.time_zone();
-        rows.extend(last_output.map(|at| (label.last_output, time(&at.to_zoned(zone.clone())))));
-        rows.push((label.last_sign, time(&report.ended)));
+        rows.extend(last_output.map(|at| plain(label.last_output, time(&at.to_zoned(zone.clone())))));
+        rows.push(plain(label.last_sign, time(&report.ended)));
     } else {
-        rows.push((label.ended, time(&report.ended)));
+        rows.push(plain(label.ended, time(&report.ended)));
     }
     if let Some(usage) = &report.usage {
         let all = long(usage.user.saturating_add(usage.system));
-        rows.push((label.cpu, (strings.cpu)(&all, &long(usage.user), &long(usage.system))));
-        rows.push((label.memory, (strings.memory)(&amount::size(usage.peak_rss))));
+        rows.push(plain(label.cpu, (strings.cpu)(&all, &long(usage.user), &long(usage.system))));
+        rows.push(plain(label.memory, (strings.memory)(&amount::size(usage.peak_rss))));
     }
     rows
+}
+
+/// The CI system's run that it was part of.
+pub fn ci_facts(report: &Report, strings: &Strings) -> Vec<Fact> {
+    let Some(Ci { system, name, branch, commit, url }) = &report.ci else { return Vec::new() };
+    let label = &strings.label;
+    let joined = |parts: [Option<String>; 2]| {
+        let parts: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        parts.join(" · ")
+    };
+    let commit = commit.as_deref().map(|commit| value(commit).chars().take(COMMIT_DIGITS).collect());
+    let branch = branch.as_deref().map(value).filter(|branch| !branch.is_empty());
+    let at = if branch.is_some() { label.branch } else { label.commit };
+    let rows = [
+        (label.ci, joined([Some(value(system)), name.as_deref().map(value)]), Kind::Plain),
+        (at, joined([branch, commit]), Kind::Code),
+        // It comes from a file by now, which anybody may have edited.
+        (label.link, url.as_deref().and_then(safe_link).unwrap_or_default(), Kind::Link),
+    ];
+    let rows = rows.into_iter().filter(|(_, value, _)| !value.is_empty());
+    rows.map(|(label, value, kind)| Fact { label, value, kind }).collect()
 }
 
 /// How long it took; of a run that nobody saw end, what is known of that.
@@ -244,44 +333,79 @@ fn log_text(log: &LogNote, host: &str, strings: &Strings) -> LogText {
     }
 }
 
-/// The newest lines of an excerpt, as many as there is room for.
+/// What of an excerpt is shown.
 #[derive(Debug)]
 pub struct Shown<'a> {
     pub heading: String,
-    pub lines: &'a [Line],
-    /// Says how many lines there was no room for.
-    pub left_out: Option<String>,
-    /// Are there lines from stderr, so that a column for their mark is needed?
+    /// The failure's own lines, where they stand further up.
+    pub failure: Option<Failure<'a>>,
+    pub fit: Fit<'a>,
+    /// Are there lines from stderr among others, so that a column for their mark is needed?
     pub has_stderr: bool,
 }
 
-/// Takes lines from the end until `cost` of one more is over `room`.
-pub fn newest<'a>(
+#[derive(Debug)]
+pub struct Failure<'a> {
+    pub fit: Fit<'a>,
+    /// Says how many lines stand between these and the last ones.
+    pub between: Option<String>,
+}
+
+/// The newest lines of several, as many as there is room for.
+#[derive(Debug)]
+pub struct Fit<'a> {
+    pub lines: &'a [Line],
+    /// Says how many lines there was no room for.
+    pub left_out: Option<String>,
+}
+
+/// Takes lines from the end until `cost` of one more is over `room`. The failure's own come first, but
+/// take no more than half of it.
+pub fn shown<'a>(
     excerpt: &'a Excerpt,
     room: usize,
     strings: &Strings,
     cost: impl Fn(&Line) -> usize,
 ) -> Shown<'a> {
-    let mut used = 0;
-    let fits = excerpt.lines.iter().rev().take_while(|line| {
-        used += cost(line);
-        used <= room
+    let mut left = room;
+    let failure = excerpt.failure.as_ref().filter(|failure| !failure.lines.is_empty()).map(|failure| {
+        let (fit, used) = newest(&failure.lines, room / 2, strings, &cost);
+        left = room.saturating_sub(used);
+        let between = failure.lines_between;
+        Failure { fit, between: (between > 0).then(|| (strings.output.between)(between)) }
     });
-    let count = fits.count();
-    let left_out = excerpt.lines.len() - count;
-    let lines = &excerpt.lines[left_out..];
-    let heading = if left_out == 0 && excerpt.skipped_bytes == 0 {
+    let (fit, _) = newest(&excerpt.lines, left, strings, &cost);
+    let count = fit.lines.len();
+    let heading = if count == excerpt.lines.len() && excerpt.skipped_bytes == 0 {
         (strings.output.whole)(excerpt.holds, count)
     } else {
         let before = (excerpt.skipped_bytes > 0).then(|| amount::size(excerpt.skipped_bytes));
         (strings.output.last)(excerpt.holds, count, before.as_deref())
     };
-    Shown {
-        heading,
-        lines,
-        left_out: (left_out > 0).then(|| (strings.output.left_out)(left_out)),
-        has_stderr: lines.iter().any(|line| line.stream == Stream::Err),
+    let from_stderr = |fit: &Fit<'_>| fit.lines.iter().any(|line| line.stream == Stream::Err);
+    let any = from_stderr(&fit) || failure.as_ref().is_some_and(|failure| from_stderr(&failure.fit));
+    // Of a part that is all stderr the heading says so.
+    let has_stderr = excerpt.holds == Holds::Both && any;
+    Shown { heading, failure, fit, has_stderr }
+}
+
+/// The lines, and what they cost.
+fn newest<'a>(
+    lines: &'a [Line],
+    room: usize,
+    strings: &Strings,
+    cost: impl Fn(&Line) -> usize,
+) -> (Fit<'a>, usize) {
+    let mut used = 0;
+    let mut first = lines.len();
+    while first > 0 {
+        let more = used + cost(&lines[first - 1]);
+        if more > room {
+            break;
+        }
+        (used, first) = (more, first - 1);
     }
+    (Fit { lines: &lines[first..], left_out: (first > 0).then(|| (strings.output.left_out)(first)) }, used)
 }
 
 fn is_empty(report: &Report) -> bool {

@@ -59,6 +59,10 @@ pub const EN: Strings = Strings {
         duration: "Duration",
         cpu: "CPU time",
         memory: "Peak memory",
+        ci: "CI run",
+        branch: "Branch",
+        commit: "Commit",
+        link: "Link",
         tags: "Tags",
         run: "Run",
         note: "Note",
@@ -78,6 +82,8 @@ pub const EN: Strings = Strings {
         none: "It wrote no output.",
         legend: "! marks lines from stderr",
         left_out: |lines| format!("… {} left out here, to keep this mail small", count(lines)),
+        further_up: "Further up:",
+        between: |lines| format!("… {} between", count(lines)),
     },
     log: Logs {
         holds: |holds| match holds {
@@ -111,6 +117,8 @@ pub const EN: Strings = Strings {
     plain: "This notice comes as plain text and without its log: the mail server took the full mail for \
             spam, or found it too large. Putting the sender into your address book or white list helps. \
             Where the log lies is said below.",
+    aside: |text| format!(" ({text})"),
+    colon: ": ",
     why: |user, host| {
         format!(
             "You get this mail because {user} ran this under notify-done on {host} and sends its notices to you."
@@ -119,6 +127,10 @@ pub const EN: Strings = Strings {
     cpu: |all, user, system| format!("{all} (user {user}, system {system})"),
     at_least: |duration| format!("at least {duration}"),
     memory: |size| format!("{size} (largest process)"),
+    redacted: |places| match places {
+        1 => "1 place that looked like a secret was taken out of this mail.".to_owned(),
+        _ => format!("{places} places that looked like secrets were taken out of this mail."),
+    },
 };
 
 fn interrupted_because(why: Death) -> &'static str {

@@ -47,6 +47,10 @@ pub struct Strings {
     pub output: Output,
     pub log: Logs,
     pub file: Files,
+    /// Behind something, what one may want to know of it too.
+    pub aside: fn(&str) -> String,
+    /// Between a name and what is said of it.
+    pub colon: &'static str,
     /// Why this mail came: user, host.
     pub why: fn(&str, &str) -> String,
     /// What stands on top of the plain form.
@@ -57,6 +61,8 @@ pub struct Strings {
     pub at_least: fn(&str) -> String,
     /// Peak memory, a size.
     pub memory: fn(&str) -> String,
+    /// Places where something secret was taken out: how many.
+    pub redacted: fn(u64) -> String,
 }
 
 /// How it ended: short for the subject, and told in full.
@@ -118,6 +124,11 @@ pub struct Labels {
     pub duration: &'static str,
     pub cpu: &'static str,
     pub memory: &'static str,
+    /// A CI system's run: its system and name, what was built, its page.
+    pub ci: &'static str,
+    pub branch: &'static str,
+    pub commit: &'static str,
+    pub link: &'static str,
     pub tags: &'static str,
     pub run: &'static str,
     pub note: &'static str,
@@ -136,6 +147,10 @@ pub struct Output {
     pub legend: &'static str,
     /// Lines left out here, though they are among the last: how many.
     pub left_out: fn(usize) -> String,
+    /// Above lines that tell of the failure and don't stand at the end.
+    pub further_up: &'static str,
+    /// How many lines stand between those and the last ones.
+    pub between: fn(usize) -> String,
 }
 
 /// The log: what is attached, what isn't, where it lies.

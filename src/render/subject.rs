@@ -12,14 +12,19 @@ use unicode_width::UnicodeWidthStr;
 pub const MAX_COLUMNS: usize = 120;
 /// A host's name is cut here, so that there is room for the command's.
 const HOST_COLUMNS: usize = 40;
-const NAMES: [&str; 10] =
-    ["state", "icon", "name", "command", "duration", "host", "user", "code", "title", "run"];
+/// A headline with less room than this tells nothing, and isn't told.
+const LEAST_HEADLINE: usize = 16;
+const NAMES: [&str; 11] =
+    ["state", "icon", "name", "command", "duration", "host", "user", "code", "title", "run", "headline"];
 
-/// One line of at most [`MAX_COLUMNS`]: `✅ train.py succeeded · 3h 12m · gpu07`, or the user's
-/// template filled in. A template that comes out blank gives the built-in subject.
+/// One line of at most [`MAX_COLUMNS`]: `✅ train.py succeeded · 3h 12m · gpu07`,
+/// `❌ train.py · exit 1 · 3h 12m · gpu07 — RuntimeError: CUDA out of memory`, or the user's template
+/// filled in. A template that comes out blank gives the built-in subject.
 ///
 /// `{name}` and `{title}` are what names the run, `{command}` is the whole command line, `{code}` the
-/// status as a shell has it (128 + a signal; `?` where nobody knows it); `{{` and `}}` are braces.
+/// status as a shell has it (128 + a signal; `?` where nobody knows it), `{headline}` what went wrong
+/// (nothing where nothing did: a dash or the like before it at the end goes too); `{{` and `}}` are
+/// braces.
 pub fn subject(report: &Report, lang: Lang, template: Option<&str>) -> String {
     template
         .map(|template| cut(&one_line(&fill(template, report, lang)), MAX_COLUMNS))
@@ -35,10 +40,26 @@ pub fn plain(report: &Report, lang: Lang) -> String {
     let when = report.ended.strftime("%Y-%m-%d %H:%M");
     let rest = if host.is_empty() { format!(", {state}") } else { format!(", {host}, {state}") };
     let room = MAX_COLUMNS.saturating_sub(rest.width() + 17);
-    format!("{when} {}{rest}", cut(&one_line(&report.name), room))
+    let subject = format!("{when} {}{rest}", cut(&one_line(&report.name), room));
+    // In ASCII, if what it tells is: without an ellipsis.
+    with_headline(subject, ": ", report).trim_end_matches('…').to_owned()
+}
+
+/// The headline takes what the rest leaves: state, name and duration are never cut for it.
+fn with_headline(subject: String, between: &str, report: &Report) -> String {
+    let room = MAX_COLUMNS.saturating_sub(subject.width() + between.width());
+    match content::headline(report) {
+        Some(headline) if room >= LEAST_HEADLINE => format!("{subject}{between}{}", cut(&headline, room)),
+        _ => subject,
+    }
 }
 
 fn built_in(report: &Report, lang: Lang) -> String {
+    with_headline(without_headline(report, lang), " — ", report)
+}
+
+/// The built-in subject of a text that tells the headline by itself.
+pub fn without_headline(report: &Report, lang: Lang) -> String {
     let strings = lang.strings();
     let outcome = report.end.outcome();
     let state = state(report.end, report.out_of_memory, strings);
@@ -105,6 +126,9 @@ fn fill(template: &str, report: &Report, lang: Lang) -> String {
             },
         }
     }
+    if template.trim_end().ends_with("{headline}") && content::headline(report).is_none() {
+        out.truncate(out.trim_end_matches([' ', '—', '–', '-', '·', ':', '：', '|', ',', '，']).len());
+    }
     out
 }
 
@@ -120,6 +144,7 @@ fn placeholder(name: &str, report: &Report, lang: Lang) -> Option<String> {
         "user" => report.user.clone(),
         "code" => code(report.end),
         "run" => report.run_id.clone(),
+        "headline" => content::headline(report).unwrap_or_default(),
         _ => return None,
     })
 }

@@ -19,8 +19,8 @@ pub fn summary(report: &Report, lang: Lang) -> String {
     let told_elsewhere = [label.duration, label.host, label.user];
     let mut rows: Vec<_> = content::facts(report, strings)
         .into_iter()
-        .filter(|(label, _)| !told_elsewhere.contains(label))
-        .map(|(label, value)| (label, cut(&value, COLUMNS)))
+        .filter(|fact| !told_elsewhere.contains(&fact.label))
+        .map(|fact| (fact.label, cut(&fact.value, COLUMNS)))
         .collect();
     rows.push((label.run, content::value(&report.run_id)));
     let written = report.logs.iter().filter(|log| log.carried != Carried::Empty);
@@ -41,7 +41,9 @@ pub fn summary(report: &Report, lang: Lang) -> String {
 
 /// All facts of a run in the order of their weight: label and value.
 pub fn facts(report: &Report, lang: Lang) -> Vec<(&'static str, String)> {
-    content::facts(report, lang.strings())
+    let strings = lang.strings();
+    let all = content::facts(report, strings).into_iter().chain(content::ci_facts(report, strings));
+    all.map(|fact| (fact.label, fact.value)).collect()
 }
 
 /// Labels and values in two columns.

@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::content::{self, Shown};
+use super::content::{self, Fit, Shown};
 use super::i18n::{Lang, Strings};
 use super::subject;
 use crate::report::model::{Report, Stream};
@@ -15,9 +15,14 @@ const EXCERPT_BYTES: usize = 64 * 1024;
 pub fn text(report: &Report, lang: Lang) -> String {
     let strings = lang.strings();
     let mut out = String::new();
-    line(&mut out, &subject::subject(report, lang, None));
+    line(&mut out, &subject::without_headline(report, lang));
     line(&mut out, "");
-    let mut rows = content::facts(report, strings);
+    if let Some(headline) = content::headline(report) {
+        line(&mut out, &headline);
+        line(&mut out, "");
+    }
+    let facts = content::facts(report, strings).into_iter().chain(content::ci_facts(report, strings));
+    let mut rows: Vec<_> = facts.map(|fact| (fact.label, fact.value)).collect();
     let tags = content::tags(report);
     if !tags.is_empty() {
         rows.push((strings.label.tags, tags.join(", ")));
@@ -33,6 +38,10 @@ pub fn text(report: &Report, lang: Lang) -> String {
     }
     excerpts(&mut out, report, strings);
     logs(&mut out, report, strings);
+    if let Some(redacted) = content::redacted(report, strings) {
+        line(&mut out, "");
+        line(&mut out, &redacted);
+    }
     line(&mut out, "");
     line(&mut out, &(strings.why)(&content::value(&report.user), &content::value(&report.host)));
     out
@@ -59,24 +68,35 @@ fn excerpts(out: &mut String, report: &Report, strings: &Strings) {
     }
     for excerpt in &report.excerpts {
         let room = EXCERPT_BYTES / report.excerpts.len();
-        section(out, &content::newest(excerpt, room, strings, |line| line.text.len() + 3), strings);
+        section(out, &content::shown(excerpt, room, strings, |line| line.text.len() + 3), strings);
     }
 }
 
 fn section(out: &mut String, shown: &Shown<'_>, strings: &Strings) {
-    let legend = if shown.has_stderr { format!(" ({})", strings.output.legend) } else { String::new() };
+    let legend = if shown.has_stderr { (strings.aside)(strings.output.legend) } else { String::new() };
     let heading = format!("{}{legend}", shown.heading);
     out.push_str(&format!("\n{heading}\n{}\n", "-".repeat(heading.width())));
-    if let Some(left_out) = &shown.left_out {
+    if let Some(failure) = &shown.failure {
+        line(out, strings.output.further_up);
+        lines(out, &failure.fit, shown.has_stderr);
+        if let Some(between) = &failure.between {
+            line(out, between);
+        }
+    }
+    lines(out, &shown.fit, shown.has_stderr);
+}
+
+fn lines(out: &mut String, fit: &Fit<'_>, has_stderr: bool) {
+    if let Some(left_out) = &fit.left_out {
         line(out, left_out);
     }
-    for shown_line in shown.lines {
-        let gutter = match (shown.has_stderr, shown_line.stream) {
+    for shown in fit.lines {
+        let gutter = match (has_stderr, shown.stream) {
             (false, _) => "",
             (true, Stream::Err) => "! ",
             (true, Stream::Out) => "  ",
         };
-        let text: String = shown_line.text.chars().filter(|c| !is_disturbing(*c)).collect();
+        let text: String = shown.text.chars().filter(|c| !is_disturbing(*c)).collect();
         line(out, &format!("{gutter}{text}"));
     }
 }
@@ -88,7 +108,7 @@ fn logs(out: &mut String, report: &Report, strings: &Strings) {
     }
     out.push_str(&format!("\n{}\n", strings.label.log));
     for log in logs {
-        line(out, &format!("  {}: {}", log.name, log.what));
+        line(out, &format!("  {}{}{}", log.name, strings.colon, log.what));
         for more in [log.place, log.trouble].into_iter().flatten() {
             line(out, &format!("    {more}"));
         }

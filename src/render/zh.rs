@@ -56,6 +56,10 @@ pub const ZH: Strings = Strings {
         duration: "用时",
         cpu: "CPU 时间",
         memory: "内存峰值",
+        ci: "CI 任务",
+        branch: "分支",
+        commit: "提交",
+        link: "链接",
         tags: "标签",
         run: "运行编号",
         note: "备注",
@@ -70,6 +74,8 @@ pub const ZH: Strings = Strings {
         none: "命令没有输出。",
         legend: "! 表示该行来自 stderr",
         left_out: |lines| format!("… 为控制邮件大小，此处省略 {lines} 行"),
+        further_up: "前面的输出中：",
+        between: |lines| format!("… 中间还有 {lines} 行"),
     },
     log: Logs {
         holds: |holds| match holds {
@@ -102,12 +108,15 @@ pub const ZH: Strings = Strings {
     },
     plain: "这封通知以纯文本发送，不带日志附件：邮件服务器把完整的邮件当作垃圾邮件，或认为它太大。\
             把发件人加入通讯录或白名单会有帮助。日志的位置见下文。",
+    aside: |text| format!("（{text}）"),
+    colon: "：",
     why: |user, host| {
         format!("您收到这封邮件，是因为 {user} 在 {host} 上用 notify-done 运行了这条命令，并把通知发给您。")
     },
     cpu: |all, user, system| format!("{all}（用户态 {user}，内核态 {system}）"),
     at_least: |duration| format!("至少 {duration}"),
     memory: |size| format!("{size}（最大的单个进程）"),
+    redacted: |places| format!("这封邮件中有 {places} 处疑似密钥的内容已隐去。"),
 };
 
 fn interrupted_because(why: Death) -> &'static str {

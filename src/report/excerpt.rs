@@ -1,144 +1,150 @@
 //! The end of the output as a person would have read it. Pure.
 //!
-//! Each line is played out by itself: progress bars that redraw with carriage returns or backspaces
-//! show their last state, escape sequences are taken out.
+//! Each stream is played on a screen of its own ([`super::screen`]), since a progress bar on stderr is no
+//! part of the lines that stdout puts between; the lines are then put in the order in which they were
+//! written. What is shown of them goes through three steps, in this order: whole lines are taken, are
+//! redacted ([`Redact`]), and only then are cut to what there is room for.
 
-use super::model::{Excerpt, Line};
-use super::text::{char_columns, is_disturbing};
-use crate::spool::tail::RawTail;
+use std::ops::Range;
+
+use super::headline::Seen;
+use super::model::{Excerpt, FurtherUp, Line, Style};
+use super::screen::{Finished, play};
+use super::text::cut;
+use crate::run::facts::Holds;
+use crate::spool::tail::{RawTail, Stream};
 
 /// The widest line that is shown, columns.
 pub const MAX_COLUMNS: usize = 500;
-const TAB: usize = 8;
+/// Lines of a failure that are shown where it stands further up.
+const FAILURE_LINES: usize = 14;
+/// Of them, around those that tell of it.
+const CONTEXT: usize = 1;
+/// A gap of so few lines is shown rather than told.
+const SMALL_GAP: usize = 3;
 
-/// The raw end of a log as printable lines; blank ones at its end are left out.
-pub fn excerpt(tail: &RawTail) -> Excerpt {
-    let mut lines: Vec<Line> = tail
-        .lines
-        .iter()
-        .map(|raw| Line { stream: raw.stream, text: play(&raw.bytes), styles: Vec::new() })
-        .collect();
-    while lines.last().is_some_and(|line| line.text.is_empty()) {
-        lines.pop();
-    }
-    Excerpt { holds: tail.holds, failure: None, lines, skipped_bytes: tail.skipped_bytes }
+/// Takes out of a whole line what must not be shown. It sees every line that will be, once, before it is
+/// cut: up to 64 KiB.
+pub type Redact<'a> = dyn FnMut(&mut Line) + 'a;
+
+/// The lines of the end of a part, as they were on the screen.
+#[derive(Debug)]
+pub struct Played {
+    holds: Holds,
+    out: Finished,
+    err: Finished,
+    order: Vec<(Stream, u32)>,
+    /// Bytes of the part before the window, and all of them.
+    window: Range<u64>,
 }
 
-/// One line (no line end) as a terminal would have left it.
-pub fn play(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    // From the last redraw back to one that drew something; a redraw of blanks or an erased line
-    // is something: that is how tqdm takes its bar away.
-    let mut last = "";
-    for segment in text.rsplit('\r') {
-        last = segment;
-        if erases(segment) || !strip(segment).is_empty() {
-            break;
+impl Played {
+    pub fn new(tail: &RawTail) -> Self {
+        let (out, err) = (play(tail, Stream::Out), play(tail, Stream::Err));
+        let order = merge(&out, &err);
+        let window = tail.skipped_bytes..tail.skipped_bytes + tail.bytes.len() as u64;
+        Self { holds: tail.holds, out, err, order, window }
+    }
+
+    pub fn holds(&self) -> Holds {
+        self.holds
+    }
+
+    /// All lines, to be looked through.
+    pub fn seen(&self) -> Vec<Seen<'_>> {
+        let text = |stream, at| self.of(stream).get(at as usize).map_or("", |line| line.text);
+        self.order.iter().map(|(stream, at)| Seen { stream: *stream, text: text(*stream, *at) }).collect()
+    }
+
+    fn of(&self, stream: Stream) -> &Finished {
+        match stream {
+            Stream::Out => &self.out,
+            Stream::Err => &self.err,
         }
     }
-    lay_out(last)
-}
 
-/// Does it contain "erase in line" (EL, ECMA-48 8.3.41) as progress bars send it?
-fn erases(segment: &str) -> bool {
-    ["\x1b[K", "\x1b[0K", "\x1b[2K"].iter().any(|el| segment.contains(el))
-}
-
-/// Takes the escape sequences out, plays backspaces, expands tabs, and cuts at [`MAX_COLUMNS`].
-fn lay_out(segment: &str) -> String {
-    let mut cells: Vec<char> = Vec::new();
-    let mut column = 0;
-    // strip_ansi_escapes drops every control character but the line feed, so the ones that mean
-    // something are cut at before it sees them.
-    for (i, field) in segment.split('\t').enumerate() {
-        if i > 0 {
-            let blanks = TAB - column % TAB;
-            cells.resize(cells.len() + blanks, ' ');
-            column += blanks;
+    /// The last `wanted` lines, and those of `failure` where they stand further up.
+    pub fn excerpt(&self, wanted: usize, failure: Option<&Range<usize>>, redact: &mut Redact<'_>) -> Excerpt {
+        let all = self.order.len();
+        let mut first = all.saturating_sub(wanted);
+        let mut further = failure.and_then(|lines| further_up(lines, first));
+        if let Some(lines) = further.clone().filter(|lines| first - lines.end <= SMALL_GAP) {
+            first = lines.start;
+            further = None;
         }
-        for (k, piece) in field.split('\x08').enumerate() {
-            if k > 0 {
-                column -= cells.pop().map_or(0, char_columns);
-            }
-            for c in strip(piece).chars().filter(|c| !is_disturbing(*c)) {
-                cells.push(c);
-                column += char_columns(c);
-            }
+        let mut show = |lines: Range<usize>| -> Vec<Line> {
+            let whole = lines.filter_map(|index| self.line(index));
+            whole
+                .map(|mut line| {
+                    redact(&mut line);
+                    fit(line)
+                })
+                .collect()
+        };
+        let failure = further.map(|lines| FurtherUp { lines_between: first - lines.end, lines: show(lines) });
+        Excerpt { holds: self.holds, failure, lines: show(first..all), skipped_bytes: self.skipped(first) }
+    }
+
+    fn line(&self, index: usize) -> Option<Line> {
+        let (stream, at) = *self.order.get(index)?;
+        let whole = self.of(stream).get(at as usize)?;
+        Some(Line { stream, text: whole.text.to_owned(), styles: whole.styles() })
+    }
+
+    /// Bytes before the line of this index.
+    fn skipped(&self, index: usize) -> u64 {
+        let at = |index: usize| {
+            let (stream, at) = self.order.get(index)?;
+            Some(self.of(*stream).get(*at as usize)?.at)
+        };
+        match index {
+            // Blank lines or a bar's former states are nothing that is missing.
+            0 => self.window.start,
+            _ => at(index).unwrap_or(self.window.end).clamp(self.window.start, self.window.end),
         }
     }
-    let line: String = cells.into_iter().collect();
-    super::text::cut(line.trim_end(), MAX_COLUMNS)
 }
 
-/// Takes the escape sequences out. A line may hold tens of thousands of empty pieces: they cost
-/// nothing here.
-fn strip(piece: &str) -> String {
-    if piece.is_empty() { String::new() } else { strip_ansi_escapes::strip_str(piece) }
+/// Both streams' lines in the order in which they were written.
+fn merge(out: &Finished, err: &Finished) -> Vec<(Stream, u32)> {
+    let mut order = Vec::with_capacity(out.count() + err.count());
+    let (mut next_out, mut next_err) = (0, 0);
+    loop {
+        let at = |of: &Finished, index: usize| of.get(index).map(|line| line.at);
+        let stream = match (at(out, next_out), at(err, next_err)) {
+            (None, None) => return order,
+            (Some(out), Some(err)) if out <= err => Stream::Out,
+            (Some(_), None) => Stream::Out,
+            _ => Stream::Err,
+        };
+        let next = if stream == Stream::Out { &mut next_out } else { &mut next_err };
+        order.push((stream, u32::try_from(*next).unwrap_or(u32::MAX)));
+        *next += 1;
+    }
+}
+
+/// What of `lines`, with what stands around them, is before `first`.
+fn further_up(lines: &Range<usize>, first: usize) -> Option<Range<usize>> {
+    if lines.is_empty() || lines.start >= first {
+        return None;
+    }
+    let start = lines.start.saturating_sub(CONTEXT);
+    let end = (lines.end + CONTEXT).min(first);
+    // Of a longer one its end: there most programs say what it was.
+    Some(start.max(end.saturating_sub(FAILURE_LINES))..end)
+}
+
+/// Cuts a line to what is shown.
+fn fit(line: Line) -> Line {
+    let Line { stream, text, styles } = line;
+    let shown = cut(&text, MAX_COLUMNS);
+    // Where it was cut, the last character is an ellipsis and no part of what was styled.
+    let end = if shown.len() == text.len() { text.len() } else { shown.len() - '…'.len_utf8() };
+    let inside = |(range, style): (Range<usize>, Style)| (range.start.min(end)..range.end.min(end), style);
+    let styles = styles.into_iter().map(inside).filter(|(range, _)| !range.is_empty()).collect();
+    Line { stream, text: shown, styles }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::model::Stream;
-    use crate::run::facts::Holds;
-    use crate::spool::tail::RawLine;
-
-    #[test]
-    fn a_progress_bar_shows_its_last_state() {
-        assert_eq!(play(b" 0%|   |\r 50%|#  |\r100%|###| 2/2"), "100%|###| 2/2");
-        // The terminal's \r\n, whose \n the reader took: the line stands.
-        assert_eq!(play(b"plain\r"), "plain");
-        assert_eq!(play(b"a\r\x1b[32m\x1b[0m\r"), "a");
-    }
-
-    #[test]
-    fn a_bar_taken_away_is_gone() {
-        assert_eq!(play(b"100%|###|\r         \r"), "");
-        assert_eq!(play(b"Compiling x\r\x1b[2K"), "");
-        assert_eq!(play(b"Compiling x\r\x1b[KFinished"), "Finished");
-    }
-
-    #[test]
-    fn backspaces_rub_out() {
-        assert_eq!(play(b"1/3\x08\x08\x082/3\x08\x08\x083/3"), "3/3");
-        assert_eq!(play(b"\x08\x08ab"), "ab");
-    }
-
-    #[test]
-    fn escapes_controls_and_overrides_go() {
-        assert_eq!(play(b"\x1b[1;31merror\x1b[0m: \x1b]8;;http://x\x07y\x1b]8;;\x07\x00\x7f"), "error: y");
-        assert_eq!(play("a\u{202e}b\u{2066}c\u{85}d\u{2028}".as_bytes()), "abcd");
-        assert_eq!(play(b"cut off \x1b[3"), "cut off");
-    }
-
-    #[test]
-    fn tabs_stop_at_columns_of_eight() {
-        assert_eq!(play("\ta\t训练\tb".as_bytes()), "        a       训练    b");
-    }
-
-    #[test]
-    fn bad_utf8_is_shown_as_such() {
-        assert_eq!(play(b"caf\xe9 \xd1\xb5\xc1\xb7"), "caf\u{fffd} \u{475}\u{fffd}\u{fffd}");
-    }
-
-    #[test]
-    fn long_lines_are_cut() {
-        let cut = play("训".repeat(400).as_bytes());
-        assert_eq!(cut.chars().count(), 250);
-        assert!(cut.ends_with('…'));
-        assert_eq!(play("x".repeat(500).as_bytes()), "x".repeat(500));
-    }
-
-    #[test]
-    fn blank_lines_at_the_end_are_dropped_others_kept() {
-        let line = |s: &str| RawLine { stream: Stream::Out, bytes: s.into() };
-        let tail = RawTail {
-            holds: Holds::Both,
-            skipped_bytes: 7,
-            lines: vec![line(""), line("a"), line(""), line("b"), line("  "), line("")],
-        };
-        let excerpt = excerpt(&tail);
-        assert_eq!(excerpt.lines.iter().map(|l| l.text.as_str()).collect::<Vec<_>>(), ["", "a", "", "b"]);
-        assert_eq!(excerpt.skipped_bytes, 7);
-    }
-}
+#[path = "excerpt_tests.rs"]
+mod tests;

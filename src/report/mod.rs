@@ -2,7 +2,9 @@
 
 pub mod build;
 pub mod excerpt;
+pub mod headline;
 pub mod model;
 pub mod name;
 mod programs;
+pub mod screen;
 pub mod text;

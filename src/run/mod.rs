@@ -33,6 +33,7 @@
 //! shell's `time` would change. F waits for S, so that `time` counts C's CPU.
 
 pub mod alive;
+pub mod ci;
 pub mod facts;
 pub mod flow;
 pub mod forward;

@@ -1,4 +1,4 @@
-//! Reads the end of a log back, with the stream of each line. Reads a bounded number of bytes
+//! Reads the end of a log back, with the streams that wrote it. Reads a bounded number of bytes
 //! however long the log is.
 
 use std::fs::File;
@@ -7,44 +7,70 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::index::{HEADER, Origin, RECORD, Record, records};
-use super::tail::{RawLine, RawTail, Stream};
+use super::tail::{RawTail, Stream};
 use crate::run::facts::{Holds, LogPart};
 use crate::sys::fs::open_regular;
 
 /// No more than this is read from the log's end, bytes.
 const WINDOW: u64 = 1024 * 1024;
-/// Of a longer line only the end is kept, bytes.
+/// Of a line that began before the window only so much is kept, bytes.
 const LINE: usize = 64 * 1024;
+/// No more changes of stream than this are looked at; with more of them the window is smaller.
+const MARKS: u64 = 64 * 1024;
 
-/// The last `lines` lines of a part.
+/// The end of a part.
 ///
 /// # Errors
 /// When the log can't be read; a missing or damaged index only costs the marks of the streams.
-pub fn tail(part: &LogPart, lines: usize) -> io::Result<RawTail> {
+pub fn tail(part: &LogPart) -> io::Result<RawTail> {
     let begin = part.cut.as_ref().map_or(part.start, |cut| cut.end);
-    let from = begin.max(part.end.saturating_sub(WINDOW));
-    let bytes = match open_regular(&part.path).and_then(|file| read_range(&file, from, part.end)) {
+    let mut from = begin.max(part.end.saturating_sub(WINDOW));
+    let marks = if part.spooled && part.holds != Holds::Stderr {
+        marks_from(&part.path.with_file_name("index"), from).unwrap_or_default()
+    } else {
+        Marks::default()
+    };
+    from = from.max(marks.since).min(part.end.max(begin));
+    let mut bytes = match open_regular(&part.path).and_then(|file| read_range(&file, from, part.end)) {
         // The disk had no room for the file, or can't read it any more.
         Err(_) if !part.kept.is_empty() => Vec::new(),
         read => read?,
     };
-    let marks = if part.spooled && part.holds != Holds::Stderr {
-        marks_from(&part.path.with_file_name("index"), from).unwrap_or_default()
-    } else {
-        Vec::new()
-    };
+    if from > begin {
+        let partial = cut_line(&bytes);
+        bytes.drain(..partial);
+        from += partial as u64;
+    }
     let default = if part.holds == Holds::Stderr { Stream::Err } else { Stream::Out };
-    let mut all = split(&bytes, from, &marks, default);
-    // What the disk didn't take came later than what it took.
-    all.extend(split(&part.kept, part.end, &[], default));
-    let extra = all.len().saturating_sub(lines);
-    let kept: Vec<_> = all.drain(extra..).collect();
-    let first = kept.first().map_or(part.end, |(offset, _)| *offset);
-    Ok(RawTail {
-        holds: part.holds,
-        skipped_bytes: first - part.start,
-        lines: kept.into_iter().map(|(_, line)| line).collect(),
-    })
+    let mut tail = RawTail::empty(part.holds, from.saturating_sub(part.start));
+    for (stream, piece) in pieces(&bytes, from, &marks.records, default) {
+        tail.push(stream, piece);
+    }
+    if !part.kept.is_empty() {
+        // What the disk didn't take came later than what it took, and is no part of its last line.
+        if tail.bytes.last().is_some_and(|last| *last != b'\n') {
+            tail.bytes.push(b'\n');
+        }
+        tail.push(default, &part.kept);
+    }
+    Ok(tail)
+}
+
+/// How much of the window belongs to a line that began before it. A piece of a line says little, and what
+/// is secret in it can't be told; but of a line so long that nothing else would be there, the end is kept
+/// from a blank on.
+fn cut_line(bytes: &[u8]) -> usize {
+    match memchr::memchr(b'\n', bytes) {
+        Some(end) if end < LINE => end + 1,
+        end => {
+            let end = end.unwrap_or(bytes.len());
+            let start = end.saturating_sub(LINE);
+            let blank = bytes[start..end].iter().take(LINE / 2).position(u8::is_ascii_whitespace);
+            // Without a blank, not in the middle of a character.
+            let whole = bytes[start..end].iter().take(4).position(|byte| byte & 0xc0 != 0x80);
+            start + blank.or(whole).unwrap_or(0)
+        }
+    }
 }
 
 fn read_range(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
@@ -62,41 +88,8 @@ fn read_range(file: &File, from: u64, to: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Splits into lines, each stream by itself: a progress bar on stderr that hasn't ended its line is
-/// no part of the line that stdout puts between. A line stands where its last piece begins, and has
-/// that offset.
-fn split(bytes: &[u8], base: u64, marks: &[Record], default: Stream) -> Vec<(u64, RawLine)> {
-    let mut lines = Vec::new();
-    // What has begun and not ended: of stdout, of stderr.
-    let mut begun: [Option<(u64, Vec<u8>)>; 2] = [None, None];
-    for (mut offset, stream, piece) in pieces(bytes, base, marks, default) {
-        for part in piece.split_inclusive(|&b| b == b'\n') {
-            let (_, mut text) = begun[stream as usize].take().unwrap_or_default();
-            text.extend_from_slice(part);
-            if part.ends_with(b"\n") {
-                lines.push((offset, line(stream, &text)));
-            } else {
-                begun[stream as usize] = Some((offset, text));
-            }
-            offset += part.len() as u64;
-        }
-    }
-    let [out, err] = begun;
-    for (stream, begun) in [(Stream::Out, out), (Stream::Err, err)] {
-        lines.extend(begun.map(|(offset, text)| (offset, line(stream, &text))));
-    }
-    lines.sort_by_key(|(offset, _)| *offset);
-    lines
-}
-
-fn line(stream: Stream, text: &[u8]) -> RawLine {
-    let text = text.strip_suffix(b"\n").unwrap_or(text);
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
-    RawLine { stream, bytes: text[text.len().saturating_sub(LINE)..].to_vec() }
-}
-
 /// Cuts where another stream begins.
-fn pieces<'a>(bytes: &'a [u8], base: u64, marks: &[Record], default: Stream) -> Vec<(u64, Stream, &'a [u8])> {
+fn pieces<'a>(bytes: &'a [u8], base: u64, marks: &[Record], default: Stream) -> Vec<(Stream, &'a [u8])> {
     let end = base + bytes.len() as u64;
     let inside = marks.iter().map(|mark| mark.offset).filter(|at| (base + 1..end).contains(at));
     let mut cuts: Vec<u64> = std::iter::once(base).chain(inside).chain([end]).collect();
@@ -105,7 +98,7 @@ fn pieces<'a>(bytes: &'a [u8], base: u64, marks: &[Record], default: Stream) -> 
         .map(|cut| {
             let range =
                 usize::try_from(cut[0] - base).unwrap_or(0)..usize::try_from(cut[1] - base).unwrap_or(0);
-            (cut[0], stream_at(marks, cut[0]).unwrap_or(default), &bytes[range])
+            (stream_at(marks, cut[0]).unwrap_or(default), bytes.get(range).unwrap_or_default())
         })
         .collect()
 }
@@ -119,9 +112,17 @@ fn stream_at(marks: &[Record], offset: u64) -> Option<Stream> {
     })
 }
 
+/// Which stream wrote what.
+#[derive(Debug, Default)]
+struct Marks {
+    records: Vec<Record>,
+    /// What stands before this offset isn't told.
+    since: u64,
+}
+
 /// The records that matter from `offset` on: found by bisection, since the index of a long run
 /// may be large itself.
-fn marks_from(path: &Path, offset: u64) -> io::Result<Vec<Record>> {
+fn marks_from(path: &Path, offset: u64) -> io::Result<Marks> {
     let mut file = File::open(path)?;
     let mut header = [0; HEADER.len()];
     file.read_exact(&mut header)?;
@@ -141,11 +142,14 @@ fn marks_from(path: &Path, offset: u64) -> io::Result<Vec<Record>> {
         }
     }
     // Two before, since the last one may be a gap's mark.
-    file.seek(SeekFrom::Start(at(low.saturating_sub(2))))?;
-    // The window holds at most WINDOW bytes, so at most as many changes of stream.
+    let first = low.saturating_sub(2).max(count.saturating_sub(MARKS));
+    file.seek(SeekFrom::Start(at(first)))?;
     let mut bytes = Vec::new();
-    file.take(2 * WINDOW * RECORD as u64).read_to_end(&mut bytes)?;
-    Ok(records(&bytes).collect())
+    file.take(MARKS * RECORD as u64).read_to_end(&mut bytes)?;
+    let records: Vec<Record> = records(&bytes).collect();
+    let told = first == 0 || first == low.saturating_sub(2);
+    let since = if told { 0 } else { records.first().map_or(0, |record| record.offset) };
+    Ok(Marks { records, since })
 }
 
 #[cfg(test)]
@@ -166,55 +170,37 @@ mod tests {
         }
     }
 
+    /// What each stream wrote, in order.
+    fn seen(tail: &RawTail) -> Vec<(Stream, String)> {
+        let ends = tail.pieces.iter().skip(1).map(|next| next.start as usize).chain([tail.bytes.len()]);
+        let text = |range| String::from_utf8_lossy(&tail.bytes[range]).into_owned();
+        tail.pieces.iter().zip(ends).map(|(p, end)| (p.stream, text(p.start as usize..end))).collect()
+    }
+
     #[test]
-    fn the_last_lines_come_with_their_streams() {
+    fn the_last_bytes_come_with_their_streams() {
         let dir = tempfile::tempdir().unwrap();
         let mut spool = writer(dir.path());
-        for n in 0..1000 {
+        for n in 0..100_000 {
             spool.append(Origin::Stdout, format!("out {n}\n").as_bytes());
             spool.append(Origin::Stderr, format!("err {n}\n").as_bytes());
         }
         spool.append(Origin::Stdout, b"no line end");
-        let tail = tail(&part(dir.path(), spool.len()), 3).unwrap();
-        let seen: Vec<_> =
-            tail.lines.iter().map(|l| (l.stream, String::from_utf8_lossy(&l.bytes).into_owned())).collect();
+        let tail = tail(&part(dir.path(), spool.len())).unwrap();
+        let seen = seen(&tail);
         assert_eq!(
-            seen,
+            seen[seen.len() - 3..],
             [
-                (Stream::Out, "out 999".to_owned()),
-                (Stream::Err, "err 999".to_owned()),
+                (Stream::Out, "out 99999\n".to_owned()),
+                (Stream::Err, "err 99999\n".to_owned()),
                 (Stream::Out, "no line end".to_owned())
             ]
         );
-        assert_eq!(tail.skipped_bytes, spool.len() - "out 999\nerr 999\nno line end".len() as u64);
-    }
-
-    #[test]
-    fn a_bar_on_stderr_is_no_part_of_the_lines_between() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut spool = writer(dir.path());
-        for (origin, text) in [
-            (Origin::Stderr, "bar 0%"),
-            (Origin::Stdout, "epoch 1\nepo"),
-            (Origin::Stderr, "\rbar 50%"),
-            (Origin::Stdout, "ch 2\n"),
-            (Origin::Stderr, "\rbar 100%"),
-            (Origin::Stdout, "waiting"),
-        ] {
-            spool.append(origin, text.as_bytes());
-        }
-        let tail = tail(&part(dir.path(), spool.len()), 9).unwrap();
-        let seen: Vec<_> =
-            tail.lines.iter().map(|l| (l.stream, String::from_utf8_lossy(&l.bytes).into_owned())).collect();
-        assert_eq!(
-            seen,
-            [
-                (Stream::Out, "epoch 1".to_owned()),
-                (Stream::Out, "epoch 2".to_owned()),
-                (Stream::Err, "bar 0%\rbar 50%\rbar 100%".to_owned()),
-                (Stream::Out, "waiting".to_owned())
-            ]
-        );
+        // From the first whole line on that the marks tell of.
+        assert!(seen[0].1.starts_with("out ") || seen[0].1.starts_with("err "), "{:?}", seen[0]);
+        assert!(seen.iter().all(|(stream, text)| text.starts_with("err ") == (*stream == Stream::Err)));
+        assert_eq!(tail.skipped_bytes + tail.bytes.len() as u64, spool.len());
+        assert!(tail.pieces.len() > 60_000 && tail.pieces.len() as u64 <= MARKS);
     }
 
     #[test]
@@ -223,18 +209,29 @@ mod tests {
         let mut spool = writer(dir.path());
         spool.append(Origin::Stdout, &vec![b'x'; 3 * 1024 * 1024]);
         spool.append(Origin::Stderr, b"\nTraceback\n");
-        let tail = tail(&part(dir.path(), spool.len()), 3).unwrap();
-        assert_eq!(tail.lines[0].bytes.len(), LINE);
-        assert_eq!(tail.lines[0].stream, Stream::Out);
-        assert_eq!(tail.lines[2], RawLine { stream: Stream::Err, bytes: b"Traceback".to_vec() });
+        let tail = tail(&part(dir.path(), spool.len())).unwrap();
+        let seen = seen(&tail);
+        assert_eq!(seen[0], (Stream::Out, "x".repeat(LINE)));
+        assert_eq!(seen[1], (Stream::Err, "\nTraceback\n".to_owned()));
+    }
+
+    /// Catches half a token, half an escape sequence, half a character at the window's beginning.
+    #[test]
+    fn a_line_that_began_before_the_window_is_left_out() {
+        assert_eq!(cut_line("\u{7ec3}5mtail\nwhole\n".as_bytes()), 10);
+        let long = [b"x".repeat(2 * LINE), b" ".to_vec(), b"y".repeat(LINE - 9), b"\nend".to_vec()].concat();
+        assert_eq!(long[cut_line(&long)], b' ');
+        let wide = "\u{7ec3}".repeat(LINE);
+        assert!(std::str::from_utf8(&wide.as_bytes()[cut_line(wide.as_bytes())..]).is_ok());
+        assert_eq!(cut_line(b""), 0);
     }
 
     #[test]
     fn a_truncated_log_and_a_missing_index_are_no_error() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("log"), b"a\nb\n").unwrap();
-        let tail = tail(&part(dir.path(), 100), 5).unwrap();
-        assert_eq!(tail.lines.len(), 2);
+        let tail = tail(&part(dir.path(), 100)).unwrap();
+        assert_eq!(tail.bytes, b"a\nb\n");
     }
 
     /// Catches a mail without the last lines, of all those that a full disk would need most: there was not
@@ -243,8 +240,7 @@ mod tests {
     fn what_is_kept_is_told_without_a_log() {
         let dir = tempfile::tempdir().unwrap();
         let part = LogPart { kept: b"one\nlast\n".to_vec(), ..part(dir.path(), 0) };
-        let lines: Vec<_> = tail(&part, 1).unwrap().lines.into_iter().map(|line| line.bytes).collect();
-        assert_eq!(lines, [b"last".to_vec()]);
+        assert_eq!(tail(&part).unwrap().bytes, b"one\nlast\n");
     }
 
     /// Catches an excerpt without the end of the output, which the disk didn't take, and one that
@@ -252,10 +248,11 @@ mod tests {
     #[test]
     fn what_is_kept_ends_it_and_a_hole_is_no_output() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("log"), b"begin\n\0\0\0\0\0\0after\n").unwrap();
-        let part = LogPart { cut: Some(6..12), kept: b"last\n".to_vec(), ..part(dir.path(), 18) };
-        let lines: Vec<_> = tail(&part, 9).unwrap().lines.into_iter().map(|line| line.bytes).collect();
-        assert_eq!(lines, [b"after".to_vec(), b"last".to_vec()]);
+        std::fs::write(dir.path().join("log"), b"begin\n\0\0\0\0\0\0after").unwrap();
+        let part = LogPart { cut: Some(6..12), kept: b"last\n".to_vec(), ..part(dir.path(), 17) };
+        let tail = tail(&part).unwrap();
+        assert_eq!(String::from_utf8_lossy(&tail.bytes), "after\nlast\n");
+        assert_eq!(tail.skipped_bytes, 12);
     }
 
     /// Catches: stderr alone that is shown as stdout, an index of something else that is believed, and
@@ -267,17 +264,17 @@ mod tests {
         spool.append(Origin::Stderr, b"old\nnew\n");
         let part = part(dir.path(), spool.len());
         let streams = |part: &LogPart| -> Vec<Stream> {
-            tail(part, 9).unwrap().lines.into_iter().map(|line| line.stream).collect()
+            tail(part).unwrap().pieces.into_iter().map(|piece| piece.stream).collect()
         };
-        assert_eq!(streams(&part), [Stream::Err; 2]);
+        assert_eq!(streams(&part), [Stream::Err]);
         let theirs = LogPart { spooled: false, start: 4, ..part.clone() };
         assert_eq!(streams(&theirs), [Stream::Out]);
-        assert_eq!(tail(&theirs, 9).unwrap().skipped_bytes, 0);
+        assert_eq!(tail(&theirs).unwrap().skipped_bytes, 0);
         assert_eq!(streams(&LogPart { holds: Holds::Stderr, ..theirs }), [Stream::Err]);
         let index = dir.path().join("index");
         let mut other = std::fs::read(&index).unwrap();
         other[0] ^= 1;
         std::fs::write(&index, other).unwrap();
-        assert_eq!(streams(&part), [Stream::Out; 2]);
+        assert_eq!(streams(&part), [Stream::Out]);
     }
 }

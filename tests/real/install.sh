@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the real tests need, on Debian 12 or later: Postfix, Dovecot, OpenSSL, Python and
-# its own tests, and the programs that are run wrapped (Git, GDB, make …) by apt;
+# its own tests, the programs that are run wrapped (Git, GDB, make …), and a browser to look at mails
+# with (Chromium, and a font for Chinese) by apt;
 # scikit-learn for the real training by pip, into target/test-venv and nowhere else.
 # As root, or as somebody who may use sudo. Says what it does; quick when all is there.
 # The tests start servers of their own on loopback: none is left running or enabled here.
@@ -15,7 +16,8 @@ fail() {
 # Its own tests are a package of each version; Debian 12 has 3.11.
 version=$(dpkg-query -W -f '${Version}' python3 2>/dev/null | sed -E 's/^(3\.[0-9]+).*/\1/')
 packages="postfix dovecot-core openssl python3 python3-venv util-linux procps bash git less vim-tiny
-    make gdb strace e2fsprogs mount bats spamassassin unzip busybox sudo time systemd libpython${version:-3.11}-testsuite"
+    make gdb strace e2fsprogs mount bats spamassassin unzip busybox sudo time systemd libpython${version:-3.11}-testsuite
+    chromium fontconfig fonts-dejavu-core fonts-noto-cjk"
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

@@ -3,14 +3,17 @@
 
     cargo build && tests/real/install.sh
     target/test-venv/bin/pip install pillow==12.0.0
-    target/test-venv/bin/python tests/real/pictures.py      (as root; needs Chromium)
+    target/test-venv/bin/python tests/real/pictures.py      (as root)
+    target/test-venv/bin/python tests/real/pictures.py gallery      (docs/pictures alone, as anybody)
 
 docs/mail-{success,failure,killed,zh}.png show the HTML part as a phone does, docs/mail-*.txt are
-the text parts. Host and user are made up (only a debug build takes a host's name), and the folder is
+the text parts; docs/pictures has recorded cases as wide and as dark as they may be shown. Host and user are made up (only a debug build takes a host's name), and the folder is
 a /home that nobody else sees; the rest is what the program said of the trainings.
 """
 
+import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,18 +22,18 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import browser
 import harness
 import mailbox
-from PIL import Image, ImageChops
+import test_mail_in_browser
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 DOCS = harness.ROOT / "docs"
 VENV = harness.ROOT / "target" / "test-venv"
 WIDTH = 360
-# Taller than any of the mails: what is empty is cut off.
-TALLEST = 3000
-MARGIN = 16
 LARGEST_FILE = 300_000
+LARGEST_GALLERY = 1_200_000
 # In a mount namespace of its own: $1 becomes /home, and $2 the venv in it.
 INSIDE = 'mount --bind "$2" "$1/ann/venv" && mount --rbind "$1" /home && shift 2 && cd ~/digits && exec "$@"'
 
@@ -43,6 +46,16 @@ class Picture:
     env: dict = field(default_factory=dict)
 
 
+# Recorded cases (tests/render/cases.rs): width, surroundings.
+GALLERY = [
+    *(("exit_code.en", width, scheme) for width in (360, 600, 1200) for scheme in ("light", "dark")),
+    *(("further_up.zh", 360, scheme) for scheme in ("light", "dark")),
+    *(("coloured.en", 600, scheme) for scheme in ("light", "dark")),
+    *(("success.zh", 600, scheme) for scheme in ("light", "dark")),
+    ("ci.en", 600, "light"),
+    ("interrupted.zh", 360, "light"),
+]
+INVERTED = [("exit_code.zh", 360), ("coloured.en", 600)]
 PICTURES = [
     Picture("success", []),
     Picture("failure", ["--fail-at", "5"]),
@@ -108,44 +121,72 @@ def training_below(ancestor):
     sys.exit("the training isn't there")
 
 
-def shoot(html, target):
-    """Writes `html` as a phone shows it, without the empty space below."""
-    with tempfile.TemporaryDirectory(prefix="nd-shot-") as place:
-        page, shot = Path(place) / "mail.html", Path(place) / "shot.png"
-        page.write_text(html)
-        subprocess.run(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-             "--no-first-run", "--disable-background-networking", "--disable-component-update",
-             "--disable-sync", f"--user-data-dir={place}/profile", f"--screenshot={shot}",
-             "--force-device-scale-factor=2", f"--window-size={WIDTH},{TALLEST}", page.as_uri()],
-            check=True, capture_output=True, timeout=harness.LIMIT_SECONDS,
-        )  # fmt: skip
-        image = Image.open(shot).convert("RGB")
-    background = Image.new("RGB", image.size, image.getpixel((0, image.height - 1)))
-    bottom = ImageChops.difference(image, background).getbbox()[3]
-    if bottom >= image.height:
-        sys.exit(f"{target.name}: the mail is taller than {TALLEST} px")
-    image = image.crop((0, 0, image.width, bottom + 2 * MARGIN))
-    # Few colours are in it: a palette makes it a third.
+def write(shot, target):
+    """Writes a picture with few colours: a palette makes it a third."""
+    image = Image.open(io.BytesIO(shot)).convert("RGB")
     image.quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)
     if target.stat().st_size > LARGEST_FILE:
         sys.exit(f"{target.name} is {target.stat().st_size} bytes, more than {LARGEST_FILE}")
 
 
+def shoot(shown, html, target):
+    """Writes `html` as a phone shows it."""
+    with tempfile.TemporaryDirectory(prefix="nd-shot-") as place:
+        page = Path(place) / "mail.html"
+        page.write_text(html)
+        shown.surround(WIDTH, 640, "light", scale=2)
+        shown.open(page)
+        write(shown.picture(), target)
+
+
+def inline_only(html):
+    """What a client has left that drops `<style>` and asks nobody about dark surroundings."""
+    return re.sub(r"<style>.*?</style>|<meta name=\"(supported-)?color-scheme(s)?\"[^>]*>", "", html)
+
+
+def gallery():
+    """docs/pictures: recorded cases in different surroundings."""
+    folder = DOCS / "pictures"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    pages = {page.name: page for page in test_mail_in_browser.pages()}
+    with browser.Browser() as shown:
+        for name, width, scheme in GALLERY:
+            shown.surround(width, 640, scheme)
+            shown.open(pages[f"{name}.html"])
+            write(shown.picture(), folder / f"{name}-{width}-{scheme}.png")
+    # As some apps turn a light mail dark by themselves.
+    with browser.Browser("--enable-features=WebContentsForceDark") as shown:
+        for name, width in INVERTED:
+            with tempfile.TemporaryDirectory(prefix="nd-shot-") as place:
+                page = Path(place) / "mail.html"
+                page.write_text(inline_only(pages[f"{name}.html"].read_text()))
+                shown.surround(width, 640, "light")
+                shown.open(page)
+                write(shown.picture(), folder / f"{name}-{width}-inverted.png")
+    size = sum(picture.stat().st_size for picture in folder.iterdir())
+    if size > LARGEST_GALLERY:
+        sys.exit(f"docs/pictures has {size} bytes, more than {LARGEST_GALLERY}")
+    print(f"docs/pictures: {size} bytes")
+
+
 def main():
+    if sys.argv[1:] == ["gallery"]:
+        return gallery()
     if os.geteuid() != 0:
         sys.exit("pictures.py needs root, for a /home of its own")
     servers = harness.all_servers()
     try:
-        with tempfile.TemporaryDirectory(prefix="nd-pictures-") as place:
+        with tempfile.TemporaryDirectory(prefix="nd-pictures-") as place, browser.Browser() as shown:
             login = furnish(Path(place), servers)
             for picture in PICTURES:
                 mail = mail_of(picture, place, servers, login)
                 (DOCS / f"mail-{picture.name}.txt").write_text(f"Subject: {mail.subject}\n\n{mail.text}")
-                shoot(mail.html, DOCS / f"mail-{picture.name}.png")
+                shoot(shown, mail.html, DOCS / f"mail-{picture.name}.png")
                 print(f"docs/mail-{picture.name}: {mail.subject}")
     finally:
         harness.shut_down()
+    gallery()
 
 
 if __name__ == "__main__":

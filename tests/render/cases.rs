@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::tz::{TimeZone, offset};
 use notify_done::report::build::{Input, build};
-use notify_done::report::model::{Carried, LogNote, Report, Stream};
+use notify_done::report::model::{Carried, Colour, Excerpt, FurtherUp, Line, LogNote, Report, Stream, Style};
 use notify_done::run::facts::{
-    Death, End, Holds, LogPart, Origin, OutOfMemory, PartTrouble, RunFacts, RunId, RunStart, Usage,
+    Ci, Death, End, Holds, LogPart, Origin, OutOfMemory, PartTrouble, RunFacts, RunId, RunStart, Usage,
 };
-use notify_done::spool::tail::{RawLine, RawTail};
+use notify_done::spool::tail::RawTail;
 
 pub struct Case {
     pub name: &'static str,
@@ -47,8 +47,11 @@ pub fn facts(argv: &[&str], end: End) -> RunFacts {
 }
 
 pub fn tail(holds: Holds, skipped_bytes: u64, lines: &[(Stream, &str)]) -> RawTail {
-    let lines = lines.iter().map(|(stream, text)| RawLine { stream: *stream, bytes: text.as_bytes().into() });
-    RawTail { holds, skipped_bytes, lines: lines.collect() }
+    let mut tail = RawTail::empty(holds, skipped_bytes);
+    for (stream, text) in lines {
+        tail.push(*stream, format!("{text}\n").as_bytes());
+    }
+    tail
 }
 
 pub fn log(name: &str, holds: Holds, bytes: u64, carried: Carried) -> LogNote {
@@ -57,7 +60,14 @@ pub fn log(name: &str, holds: Holds, bytes: u64, carried: Carried) -> LogNote {
 }
 
 pub fn report(facts: &RunFacts, tails: Vec<RawTail>, logs: Vec<LogNote>) -> Report {
-    build(Input { facts, tails, logs, files: Vec::new(), zone: TimeZone::fixed(offset(8)) })
+    build(Input {
+        facts,
+        tails,
+        tail_lines: 10_000,
+        logs,
+        files: Vec::new(),
+        zone: TimeZone::fixed(offset(8)),
+    })
 }
 
 const TRAIN: &[&str] = &["python", "-u", "train.py", "--lr", "3e-4", "--run", "it's me"];
@@ -84,6 +94,8 @@ fn success() -> Report {
     report(&facts, vec![tail(Holds::Both, 1_282_973, &lines)], logs)
 }
 
+const CUDA: &str = "RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 23.69 GiB total)";
+
 fn exit_code() -> Report {
     let facts = facts(TRAIN, End::Exited { code: 1 });
     let lines = [
@@ -104,7 +116,8 @@ fn exit_code() -> Report {
         ),
     ];
     let logs = vec![log("log.txt", Holds::Both, 421, Carried::Whole)];
-    report(&facts, vec![tail(Holds::Both, 0, &lines)], logs)
+    let report = report(&facts, vec![tail(Holds::Both, 0, &lines)], logs);
+    Report { headline: Some(CUDA.to_owned()), ..report }
 }
 
 fn signal() -> Report {
@@ -193,6 +206,155 @@ fn out_of_memory(end: End, kills: u64) -> Report {
     report(&facts, vec![tail(Holds::Both, 0, &[(Stream::Out, "epoch 1  loss 2.3026")])], logs)
 }
 
+/// In colours, of a terminal's sixteen and others, too dark to read some of them.
+fn coloured() -> Report {
+    let facts = facts(&["cargo", "nextest", "run"], End::Exited { code: 100 });
+    let logs = vec![log("log.txt", Holds::Both, 9_812, Carried::Whole)];
+    let named = |number| Style { foreground: Some(Colour::Named(number)), ..Style::default() };
+    let bold = |style| Style { bold: true, ..style };
+    let behind = |style, number| Style { background: Some(Colour::Named(number)), ..style };
+    let rgb = |r, g, b| Style { foreground: Some(Colour::Rgb(r, g, b)), ..Style::default() };
+    let dim = Style { dim: true, ..Style::default() };
+    let inverse = Style { inverse: true, ..named(3) };
+    let fancy = Style { italic: true, underline: true, ..named(6) };
+    let lines = vec![
+        line(Stream::Err, &[("    Finished", bold(named(2))), (" test profile in 2.31s", Style::default())]),
+        line(
+            Stream::Err,
+            &[("        PASS", bold(named(2))), (" [   0.004s] ", dim), ("vit::loss", named(5))],
+        ),
+        line(
+            Stream::Err,
+            &[("        FAIL", bold(named(1))), (" [   0.011s] ", dim), ("vit::shape", named(5))],
+        ),
+        line(Stream::Out, &[("error", bold(named(9))), (": expected ", Style::default()), ("64", named(12))]),
+        line(Stream::Out, &[("dark blue, ", rgb(0, 0, 139)), ("black, ", named(0)), ("grey", named(8))]),
+        line(Stream::Out, &[(" ERROR ", behind(bold(named(15)), 1)), (" ", dim), (" warn ", inverse)]),
+        line(Stream::Out, &[("see ", Style::default()), ("https://docs.example.com/<shape>", fancy)]),
+        line(Stream::Out, &[("损失 ", named(4)), ("0.2143 ", named(10)), ("▁▂▃▅▇", rgb(255, 140, 0))]),
+    ];
+    let excerpt = Excerpt { holds: Holds::Both, failure: None, lines, skipped_bytes: 9_100 };
+    let headline = Some("vit::shape: expected 64, got 504".to_owned());
+    Report { headline, excerpts: vec![excerpt], ..report(&facts, Vec::new(), logs) }
+}
+
+fn line(stream: Stream, pieces: &[(&str, Style)]) -> Line {
+    let mut line = Line { stream, text: String::new(), styles: Vec::new() };
+    for (text, style) in pieces {
+        let start = line.text.len();
+        line.text.push_str(text);
+        line.styles.push((start..line.text.len(), *style));
+    }
+    line
+}
+
+/// What tells of it stands before a lot that doesn't.
+fn further_up() -> Report {
+    let facts = facts(TRAIN, End::Exited { code: 1 });
+    let plain = |stream, text: &str| Line { stream, text: text.to_owned(), styles: Vec::new() };
+    let red = Style { foreground: Some(Colour::Named(1)), bold: true, ..Style::default() };
+    let failure = FurtherUp {
+        lines: vec![
+            plain(Stream::Err, "Traceback (most recent call last):"),
+            plain(Stream::Err, "  File \"/home/alice/projects/vit/train.py\", line 187, in main"),
+            plain(Stream::Err, "    loss.backward()"),
+            line(
+                Stream::Err,
+                &[
+                    ("RuntimeError", red),
+                    (": CUDA out of memory. Tried to allocate 2.00 GiB", Style::default()),
+                ],
+            ),
+        ],
+        lines_between: 1_234,
+    };
+    let lines = vec![
+        plain(Stream::Out, "worker 7: leaving"),
+        plain(Stream::Out, "worker 8: leaving"),
+        plain(Stream::Out, "all workers are gone"),
+    ];
+    let excerpt = Excerpt { holds: Holds::Both, failure: Some(failure), lines, skipped_bytes: 81_920 };
+    let logs = vec![log("log.txt", Holds::Both, 82_000, Carried::Whole)];
+    let report = report(&facts, Vec::new(), logs);
+    Report { headline: Some(CUDA.to_owned()), excerpts: vec![excerpt], ..report }
+}
+
+fn ci() -> Report {
+    let mut facts = facts(&["make", "-j8", "test"], End::Exited { code: 2 });
+    facts.start.ci = Some(Ci {
+        system: "GitHub Actions".to_owned(),
+        name: Some("alice/vit · nightly · test".to_owned()),
+        branch: Some("feature/bigger-batch".to_owned()),
+        commit: Some("ffac537e6cbbf934b08745a378932722df287a53".to_owned()),
+        url: Some("https://github.com/alice/vit/actions/runs/1658821493/attempts/2".to_owned()),
+    });
+    facts.duration = Duration::from_secs(312);
+    let lines = [
+        (Stream::Out, "tests/test_shape.py::test_patches FAILED"),
+        (Stream::Err, "make: *** [Makefile:31: test] Error 1"),
+    ];
+    let logs = vec![log("log.txt", Holds::Both, 8_211, Carried::Whole)];
+    let report = report(&facts, vec![tail(Holds::Both, 8_000, &lines)], logs);
+    Report { headline: Some("make: *** [Makefile:31: test] Error 1".to_owned()), redacted: 3, ..report }
+}
+
+/// More last lines than a mail takes.
+fn huge() -> Report {
+    let facts = facts(&["./simulate", "--all"], End::Exited { code: 0 });
+    let text =
+        |n: usize| format!("step {n:>6}  energy -1.2345e+03  residual 3.14e-09  temperature 300.1 K  ok");
+    let texts: Vec<String> = (0..3000).map(text).collect();
+    let lines: Vec<(Stream, &str)> = texts.iter().map(|text| (Stream::Out, text.as_str())).collect();
+    let carried = Carried::Ends { head: 4 << 20, tail: 8 << 20, omitted: (5 << 30) - (12 << 20) };
+    let logs = vec![log("log.txt", Holds::Both, 5 << 30, carried)];
+    report(&facts, vec![tail(Holds::Both, (5 << 30) - 250_000, &lines)], logs)
+}
+
+fn binary() -> Report {
+    let facts = facts(&["cat", "model.bin"], End::Exited { code: 0 });
+    let logs = vec![log("log.txt", Holds::Both, 4_096, Carried::Whole)];
+    let mut part = tail(Holds::Both, 4_000, &[]);
+    let bytes = [&b"\x7fELF\x02\x01\x00\xff\xfe<\xd8&\x00"[..], b"\x80\x81 PK\x03\x04 \x1b]0;title\x07 end"];
+    part.lines.extend(bytes.map(|bytes| RawLine { stream: Stream::Out, bytes: bytes.into() }));
+    report(&facts, vec![part], logs)
+}
+
+/// `--hide-command`.
+fn hidden() -> Report {
+    let facts = facts(TRAIN, End::Exited { code: 0 });
+    let logs = vec![log("log.txt", Holds::Both, 48, Carried::Whole)];
+    let report = report(&facts, vec![tail(Holds::Both, 0, &[(Stream::Out, "done")])], logs);
+    Report { command: None, name: "notify-done".to_owned(), ..report }
+}
+
+/// Everything longer than there is room for.
+fn long() -> Report {
+    let path = "/very/long/path/with-many-parts/".repeat(20);
+    let argv = ["python", &path, "--option-that-is-long=yes", &"训练".repeat(100), &"W".repeat(300)];
+    let mut facts = facts(&argv, End::Signaled { signal: 11, core_dumped: true });
+    facts.start.title = Some("WWWWW training of everything 训练 ".repeat(9));
+    facts.start.host = format!("{}.example.com", "node".repeat(40));
+    facts.start.user = "u".repeat(200);
+    facts.start.cwd.clone_from(&path);
+    facts.start.note = Some(format!("{}\n{}", "W".repeat(200), "note ".repeat(90)));
+    facts.start.tags = vec!["tag".repeat(30); 14];
+    facts.start.ci = Some(Ci {
+        system: "Jenkins".to_owned(),
+        name: Some("job/".repeat(70)),
+        branch: Some("b".repeat(200)),
+        commit: None,
+        url: Some(format!("https://ci.example.com/job/{}", "j%20".repeat(200))),
+    });
+    let mut logs = vec![log("log.txt", Holds::Both, 1 << 20, Carried::Whole)];
+    logs[0].path.clone_from(&path);
+    let text = "W".repeat(500);
+    let tails = vec![tail(Holds::Both, 7, &[(Stream::Out, text.as_str()), (Stream::Err, path.as_str())])];
+    Report {
+        headline: Some(format!("{}: {}", "Error".repeat(20), "x".repeat(500))),
+        ..report(&facts, tails, logs)
+    }
+}
+
 pub fn all() -> Vec<Case> {
     let case = |name, report| Case { name, report };
     vec![
@@ -210,6 +372,13 @@ pub fn all() -> Vec<Case> {
         case("interrupted", interrupted()),
         case("rebooted", interrupted_by_a_reboot()),
         case("out_of_memory", out_of_memory(End::Signaled { signal: 9, core_dumped: false }, 1)),
+        case("coloured", coloured()),
+        case("further_up", further_up()),
+        case("ci", ci()),
+        case("huge", huge()),
+        case("binary", binary()),
+        case("hidden", hidden()),
+        case("long", long()),
         case("child_out_of_memory", out_of_memory(End::Exited { code: 1 }, 2)),
     ]
 }

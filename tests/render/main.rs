@@ -5,4 +5,5 @@
 
 mod cases;
 mod generated;
+mod parsed;
 mod words;

@@ -69,6 +69,32 @@ fn chinese_by_starttls_as_163_gets_it() {
     assert!(text(&mail).contains("损失 0.1") && mail.html.as_deref().unwrap().contains("损失 0.1"));
 }
 
+/// Catches: a CI run that isn't recorded at the start, a token in its link.
+#[test]
+fn within_ci_the_mail_leads_to_its_run() {
+    let scene = Scene::new();
+    let ci = [
+        ("GITHUB_ACTIONS", "true"),
+        ("GITHUB_SERVER_URL", "https://x-access-token:ghs_0123@git.example.com"),
+        ("GITHUB_REPOSITORY", "alice/vit"),
+        ("GITHUB_RUN_ID", "42"),
+        ("GITHUB_WORKFLOW", "nightly"),
+        ("GITHUB_REF_NAME", "main"),
+        ("GITHUB_SHA", "ffac537e6cbbf934b08745a378932722df287a53"),
+    ];
+    let run = scene.env.notify_done(["--", "echo", "hello"]);
+    ci.iter().fold(run, |run, (name, value)| run.var(name, value)).run().assert_code(0);
+    let mail = scene.mail();
+    assert_eq!(row(&mail, "CI run"), "GitHub Actions · alice/vit · nightly");
+    assert_eq!(row(&mail, "Branch"), "main · ffac537e");
+    let link = "https://git.example.com/alice/vit/actions/runs/42";
+    assert_eq!(row(&mail, "Link"), link);
+    assert!(mail.html.as_deref().unwrap().contains(&format!("href=\"{link}\"")));
+    let shown = String::from_utf8(scene.env.notify_done(["runs", "show"]).run().stdout).unwrap();
+    assert!(shown.contains(link), "{shown}");
+    assert!(!shown.contains("ghs_0123") && !text(&mail).contains("ghs_0123"));
+}
+
 /// Catches: a time in the wrong zone, or in the zone of whoever sends it later.
 #[test]
 fn who_where_and_when() {
