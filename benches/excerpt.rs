@@ -106,7 +106,8 @@ fn once(case: &str) -> (Duration, u64) {
     let start = on_cpu();
     let tails = facts.log.iter().map(|part| tail(part).unwrap()).collect();
     let zone = jiff::tz::TimeZone::UTC;
-    let report = build(Input { facts: &facts, tails, tail_lines: 50, logs: Vec::new(), zone });
+    let report =
+        build(Input { facts: &facts, tails, tail_lines: 50, logs: Vec::new(), files: Vec::new(), zone });
     let time = on_cpu() - start;
     let peak = memory("VmHWM:") - before;
     std::hint::black_box(&report);
@@ -142,6 +143,7 @@ fn facts(folder: &Path, piece: &[u8], two: bool) -> RunFacts {
     let started = jiff::Timestamp::UNIX_EPOCH;
     RunFacts {
         start: RunStart {
+            attach: Default::default(),
             ci: None,
             id: RunId("20261121T093000-1a2b3c4d".to_owned()),
             origin: Origin::Command { argv: vec!["train".to_owned()] },

@@ -145,6 +145,10 @@ pub struct MailArgs {
     /// A word that the mail repeats, repeatable
     #[arg(long, value_name = "WORD", help_heading = "The mail")]
     pub tag: Vec<String>,
+    /// A file that goes with the mail, or a pattern in quotes ('plots/*.png'), looked for when the command
+    /// has ended; repeatable
+    #[arg(long, value_name = "FILE", help_heading = "The mail")]
+    pub attach_file: Vec<PathBuf>,
     /// Account of notify.toml to send from; else the first
     #[arg(long, value_name = "NAME", help_heading = "The mail")]
     pub account: Option<String>,
@@ -207,6 +211,12 @@ pub struct PreviewArgs {
     /// Language of the mail: auto, en, zh
     #[arg(long, value_name = "LANG")]
     pub lang: Option<Language>,
+    /// Show the HTML in the browser
+    #[arg(long)]
+    pub open: bool,
+    /// Write the whole mail as well, as it would be sent, for a mail program to open
+    #[arg(long)]
+    pub eml: bool,
     #[command(flatten)]
     pub common: CommonArgs,
 }

@@ -17,14 +17,14 @@
 //! |---|---|---|
 //! | [`app`] | E | picks the command, maps the outcome to an exit |
 //! | [`cli`] | P | the command line, exactly as typed |
-//! | [`commands`] | E | one file per command: the only wiring of stages. `notice` is what the mailer does, `keep` makes its mail, `missing` finds the notices that nobody made, `claims` sees to it that one process makes them, `background` goes on with what a first try left, `find` finds runs, `prune` tidies up, `outbox/` is what a user does to what is kept, `doctor/` (`checkup` `found` `page` `values` `words` P) looks why mails don't go out, `words` `event_words` (P) are for the terminal |
+//! | [`commands`] | E | one file per command: the only wiring of stages. `notice` is what the mailer does, `keep` makes its mail, `remake` makes it anew with less, `missing` finds the notices that nobody made, `claims` sees to it that one process makes them, `background` goes on with what a first try left, `find` finds runs, `prune` tidies up, `outbox/` is what a user does to what is kept, `doctor/` (`checkup` `found` `page` `values` `words` P) looks why mails don't go out, `words` `event_words` (P) are for the terminal |
 //! | [`config`] | | `file` `keys` `values` `merge` `path_json` `provider` `secret` P: notify.toml, merged with environment and flags, provenance, presets · `load` `read_secret` E |
 //! | [`run`] | | `ci` `facts` `record` `policy` `life` P: what is known of a run, `run.json`, whether its end is worth a mail, whether it is alive · `wiring` `front` `forward` `full` `supervisor` `start` `monitor` `wake` `pump` `flow` `mailer` `link` `piped` `hung` E: the processes (see there) · `alive` `interrupted` `oom` E: signs of life, what a run that was cut off left behind, kills for want of memory |
 //! | [`spool`] | | `index` `tail` P · `writer` `room` `reader` E: the output on disk, and how much of the disk it may take |
 //! | [`report`] | P | what is said of a run |
 //! | [`render`] | P | in which words: subject, text, HTML, terminal; en, zh |
-//! | [`mail`] | | `draft` `limits` P: headers, what fits · `compose` E: the MIME body, streamed |
-//! | [`outbox`] | | `entry` `recipients` `event` `schedule` `health` `choice` P · `store` `accounts` `claim` `held` `look` `revive` E: notices on disk · `drain` `round` `attempt` `conclude` E: sending what waits |
+//! | [`mail`] | | `draft` `limits` `ladder` `names` P: headers, sizes, how much of the log goes, what attachments are called · `files` `prepare` E: the user's files, what is packed · `compose` E: the MIME body, streamed |
+//! | [`outbox`] | | `entry` `recipients` `event` `schedule` `health` `choice` P · `remake` `store` `accounts` `claim` `held` `look` `revive` E: notices on disk · `drain` `round` `attempt` `conclude` E: sending what waits |
 //! | [`deliver`] | | `verdict` `diagnose` `replies` `codes` `meanings` `words` `ehlo` `reply` `transcript` P: what a server's answer means · `job` `courier` `smtp` `session` `login` `connect` `eyeballs` `wire` `body` `tls` `recorder` `probe` E: mails to their servers, and how far one would get |
 //! | [`sys`] | E | leaves: clock, ids, files, places, descriptors, pipes, terminals, processes; all `unsafe` is here, but for the entry in `main.rs` |
 //! | [`ui`] | E | the only place that prints |

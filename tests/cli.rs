@@ -216,7 +216,8 @@ fn help_fits_on_a_screen_and_a_half() {
 }
 
 /// Flags without a key: of one run, or of our own words.
-const OF_A_RUN: [&str; 10] = [
+const OF_A_RUN: [&str; 11] = [
+    "--attach-file",
     "--title",
     "--note",
     "--tag",

@@ -99,6 +99,7 @@ mod tests {
         let started = "2026-01-01T00:00:00Z".parse().unwrap();
         let start = RunStart {
             ci: None,
+            attach: Default::default(),
             id: RunId("run".into()),
             origin: Origin::Pipe,
             title: None,

@@ -15,7 +15,7 @@ use crate::config::{
 use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::run::ci;
-use crate::run::facts::{Origin, RunId, RunStart};
+use crate::run::facts::{AttachFiles, Origin, RunId, RunStart};
 use crate::run::forward::Forwarder;
 use crate::run::front::Ended;
 use crate::run::mailer::{Link, Policy, Waited, Word};
@@ -197,8 +197,16 @@ pub fn start_of(origin: Origin, mail: &MailArgs, env: &OfRun) -> RunStart {
         |_| std::env::var("PWD").unwrap_or_default(),
         |dir| text_of(dir.as_os_str()),
     );
+    let attach = AttachFiles {
+        from: std::env::current_dir().unwrap_or_default(),
+        files: match mail.attach_file.is_empty() {
+            true => env.attach_files.iter().map(PathBuf::from).collect(),
+            false => mail.attach_file.clone(),
+        },
+    };
     RunStart {
         ci: ci::of(&|name| std::env::var(name).ok()),
+        attach,
         id: RunId(ids::timed_id(started)),
         origin,
         title: mail.title.clone().or_else(|| env.title.clone()),

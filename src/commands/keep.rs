@@ -1,5 +1,7 @@
 //! A run's mail: put into words, and written to a disk.
 
+use std::fs::File;
+use std::io::{BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -7,21 +9,24 @@ use jiff::tz::TimeZone;
 use crate::config::{Attach, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::mail::compose::{Content, Short, compose, compose_plain};
-use crate::mail::limits::{self, Attachment, Policy};
-use crate::outbox::entry::{Entry, Folder};
-use crate::outbox::store::{Pending, Store};
+use crate::mail::files::{self, Found};
+use crate::mail::ladder::Policy;
+use crate::mail::limits::{HEADERS_RESERVE, TAIL_BYTES};
+use crate::mail::prepare::{Prepared, Wishes, prepare};
+use crate::outbox::entry::{Entry, EntryId, Folder};
+use crate::outbox::store::Store;
 use crate::render::i18n::Lang;
 use crate::render::{Plain, Rendered, plain, render};
 use crate::report::build::{Input, build};
-use crate::report::model::Report;
-use crate::run::facts::{PartTrouble, RunFacts};
+use crate::report::model::{LeftOut, Report};
+use crate::run::facts::{AttachFiles, PartTrouble, RunFacts};
 use crate::spool::reader::tail;
-use crate::sys::paths;
+use crate::sys::{best_effort, paths};
 
 /// With no account to ask, a mail is made for the smallest of the usual limits (NetEase's).
 const MAX_MESSAGE: u64 = 50_000_000;
 
-/// How often a mail is written whose log shrinks meanwhile.
+/// How often a mail is written whose log shrinks meanwhile, or whose bodies are larger than was reckoned.
 const TRIES: u32 = 3;
 
 /// A run as it will be seen.
@@ -31,44 +36,145 @@ pub struct Picture {
     pub rendered: Rendered,
     /// For a provider that doesn't take the other.
     pub plain: Plain,
-    pub attachments: Vec<Attachment>,
 }
 
-/// Puts a run into words, with as much of its log as the settings and the provider allow.
-pub fn picture(facts: &RunFacts, settings: &Settings, lang: Lang) -> Picture {
-    Draft::whole(facts, settings, lang).picture
+/// A mail as it was written.
+struct Made {
+    picture: Picture,
+    /// Without the header block.
+    bytes: u64,
+    short: Vec<Short>,
+    /// Is there an attachment?
+    attached: bool,
 }
 
-/// A picture that can be made again when the log turns out to hold less than the run's facts say.
+/// The mail of a run, which can be made again: when the log turns out to hold less than the run's facts say,
+/// or a provider takes less.
 #[derive(Debug)]
 pub struct Draft<'a> {
     facts: RunFacts,
+    files: Vec<Found>,
     settings: &'a Settings,
     lang: Lang,
     policy: Policy,
-    pub picture: Picture,
 }
 
 impl<'a> Draft<'a> {
     /// With as much of the log as the settings and the smallest account allow.
     pub fn whole(facts: &RunFacts, settings: &'a Settings, lang: Lang) -> Self {
         let smallest = settings.accounts.iter().map(|account| account.server.max_message).min();
+        Self::within(facts, settings, lang, smallest.unwrap_or(MAX_MESSAGE))
+    }
+
+    /// A mail of at most so many bytes on the wire.
+    pub fn within(facts: &RunFacts, settings: &'a Settings, lang: Lang, max_message: u64) -> Self {
         let policy = Policy {
             attach: settings.log.attach,
             max_attachment: settings.log.max_attachment,
-            max_message: smallest.unwrap_or(MAX_MESSAGE),
-            tail_bytes: limits::TAIL_BYTES,
+            max_message,
+            tail_bytes: TAIL_BYTES,
         };
-        Self::new(facts, settings, lang, policy)
+        let files = files::find(&facts.start.attach);
+        Self { facts: facts.clone(), files, settings, lang, policy }
     }
 
-    fn new(facts: &RunFacts, settings: &'a Settings, lang: Lang, policy: Policy) -> Self {
-        let picture = picture_within(facts, settings, lang, &policy);
-        Self { facts: facts.clone(), settings, lang, policy, picture }
+    /// For its words alone.
+    pub fn whole_without_files(facts: &RunFacts, settings: &'a Settings, lang: Lang) -> Self {
+        let mut facts = facts.clone();
+        facts.start.attach = AttachFiles::default();
+        Self::whole(&facts, settings, lang)
+    }
+
+    /// The subjects, and what is said when nothing is attached: looks into no log but for its end.
+    pub fn bare(&self) -> Picture {
+        let nothing = Policy { attach: Attach::None, ..self.policy.clone() };
+        let wishes = Wishes {
+            parts: &self.facts.log,
+            files: &[],
+            policy: &nothing,
+            filter: None,
+            folder: Path::new(""),
+        };
+        // Nothing is packed where nothing is attached.
+        self.picture(prepare(&wishes).unwrap_or_default())
+    }
+
+    fn picture(&self, prepared: Prepared) -> Picture {
+        let Self { facts, settings, lang, .. } = self;
+        let tail_lines = usize::try_from(settings.log.tail_lines).unwrap_or(usize::MAX);
+        // A part that can't be read has its trouble told in its note; the others still show.
+        let tails = facts.log.iter().filter_map(|part| tail(part).ok()).collect();
+        let Prepared { logs, files, .. } = prepared;
+        let report = build(Input { facts, tails, tail_lines, logs, files, zone: TimeZone::system() });
+        let rendered = render(&report, *lang, settings.mail.subject.as_deref());
+        let plain = plain(&report, *lang);
+        Picture { report, rendered, plain }
+    }
+
+    /// Writes the mail's body, with a folder for what is packed meanwhile. What the log has lost by then the
+    /// bodies don't promise.
+    ///
+    /// # Errors
+    /// `Storage`.
+    pub fn write(&mut self, body: &File, parts: &Path, seed: &str) -> Result<Picture> {
+        let most = self.policy.max_message;
+        let mut tries = 1;
+        let written = loop {
+            let made = self.write_once(body, parts, seed);
+            // Else it goes with the folder that it lies in.
+            best_effort(std::fs::remove_dir_all(parts).or_else(gone_is_fine));
+            let Made { picture, bytes, short, attached } = match made {
+                Ok(made) => made,
+                Err(error) => break Err(error),
+            };
+            // Bodies that are larger than was reckoned.
+            let over = if attached { (bytes + HEADERS_RESERVE).saturating_sub(most) } else { 0 };
+            // A file that goes on shrinking: the attachment's last line has the latest.
+            if tries == TRIES || (short.is_empty() && over == 0) {
+                break Ok(picture);
+            }
+            self.admit(&short);
+            self.policy.max_message = self.policy.max_message.saturating_sub(over);
+            if let Err(error) = empty(body) {
+                break Err(Error::new(Kind::Storage, "can't write the mail anew").because(error));
+            }
+            tries += 1;
+        };
+        self.policy.max_message = most;
+        written
+    }
+
+    fn write_once(&self, body: &File, parts: &Path, seed: &str) -> Result<Made> {
+        let mut prepared = prepare(&Wishes {
+            parts: &self.facts.log,
+            files: &self.files,
+            policy: &self.policy,
+            // Here the log's bytes can be made to pass something on their way into the mail.
+            filter: None,
+            folder: parts,
+        })?;
+        let (attachments, mut short) =
+            (std::mem::take(&mut prepared.attachments), std::mem::take(&mut prepared.short));
+        let picture = self.picture(prepared);
+        let content = Content {
+            text: &picture.rendered.text,
+            html: &picture.rendered.html,
+            attachments: &attachments,
+            boundary_seed: seed,
+        };
+        let mut out = BufWriter::with_capacity(64 * 1024, body);
+        let composed = compose(&mut out, &content)?;
+        short.extend(composed.short);
+        Ok(Made { picture, bytes: composed.bytes, short, attached: !attachments.is_empty() })
     }
 
     /// Says what these files have lost, since the bodies must not promise it.
     fn admit(&mut self, short: &[Short]) {
+        for file in &mut self.files {
+            if short.iter().any(|short| short.path == file.path) {
+                file.size = Err(LeftOut::Changed);
+            }
+        }
         for part in &mut self.facts.log {
             let Some(short) = short.iter().find(|short| short.path == part.path) else { continue };
             match std::fs::metadata(&part.path) {
@@ -84,52 +190,62 @@ impl<'a> Draft<'a> {
                 _ => part.trouble = Some(PartTrouble::Unreadable),
             }
         }
-        self.picture = picture_within(&self.facts, self.settings, self.lang, &self.policy);
     }
 }
 
-fn picture_within(facts: &RunFacts, settings: &Settings, lang: Lang, policy: &Policy) -> Picture {
-    let logs = limits::plan(&facts.log, policy);
-    let attachments = limits::attachments(&facts.log, &logs);
-    let tail_lines = usize::try_from(settings.log.tail_lines).unwrap_or(usize::MAX);
-    // A part that can't be read has its trouble told in its note; the others still show.
-    let tails = facts.log.iter().filter_map(|part| tail(part).ok()).collect();
-    let report = build(Input { facts, tails, tail_lines, logs, zone: TimeZone::system() });
-    let rendered = render(&report, lang, settings.mail.subject.as_deref());
-    let plain = plain(&report, lang);
-    Picture { report, rendered, plain, attachments }
+/// To be written anew. A preview's body may go nowhere.
+fn empty(mut file: &File) -> std::io::Result<()> {
+    file.rewind()?;
+    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
 }
 
-/// Puts the mail on a disk: the user's own place first, then where else it fits, whole rather
-/// than without its log. Says what was wrong when something had to be left out.
+fn gone_is_fine(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+/// The entry of a mail that looks like this.
+pub type MakeEntry<'a> = &'a dyn Fn(&Picture) -> Entry;
+
+/// Puts the mail on a disk: the user's own place first, then where else it fits, whole rather than with the
+/// log's end, and that rather than without. Says what was wrong when something had to be left out.
 ///
 /// # Errors
 /// `Storage` when it fits nowhere: what the first place said.
 pub fn keep(
     own: Option<&Path>,
     mut draft: Draft<'_>,
-    entry: &Entry,
+    (id, entry): (&EntryId, MakeEntry<'_>),
 ) -> Result<(Store, Report, Option<Error>)> {
     let mut roots: Vec<PathBuf> = own.iter().map(|root| root.to_path_buf()).collect();
     roots.extend(paths::state_roots().into_iter().filter(|root| own != Some(root)));
-    let whole = keep_in_one_of(&roots, &mut draft, entry);
-    let Err(why) = whole else { return whole.map(|store| (store, draft.picture.report, None)) };
-    let policy = Policy {
-        attach: Attach::None,
-        max_attachment: None,
-        max_message: MAX_MESSAGE,
-        tail_bytes: limits::TAIL_BYTES,
+    let why = match keep_in_one_of(&roots, &mut draft, (id, entry)) {
+        Ok((store, report)) => return Ok((store, report, None)),
+        Err(why) => why,
     };
-    let mut bare = Draft::new(&draft.facts, draft.settings, draft.lang, policy);
-    keep_in_one_of(&roots, &mut bare, entry).map(|store| (store, bare.picture.report, Some(why)))
+    for attach in [Attach::Tail, Attach::None] {
+        if attach == Attach::Tail && draft.policy.attach == Attach::None {
+            continue;
+        }
+        draft.policy.attach = attach;
+        let left_out = |file: &mut Found| file.size = file.size.clone().and(Err(LeftOut::NoSpace));
+        draft.files.iter_mut().for_each(left_out);
+        if let Ok((store, report)) = keep_in_one_of(&roots, &mut draft, (id, entry)) {
+            return Ok((store, report, Some(why)));
+        }
+    }
+    Err(why)
 }
 
 /// The error, if all refuse, is that of the first: the user's own place.
-fn keep_in_one_of(roots: &[PathBuf], draft: &mut Draft<'_>, entry: &Entry) -> Result<Store> {
+fn keep_in_one_of(
+    roots: &[PathBuf],
+    draft: &mut Draft<'_>,
+    (id, entry): (&EntryId, MakeEntry<'_>),
+) -> Result<(Store, Report)> {
     let mut first = None;
     for root in roots {
-        match keep_in(root, draft, entry) {
-            Ok(store) => return Ok(store),
+        match keep_in(root, draft, (id, entry)) {
+            Ok(kept) => return Ok(kept),
             Err(error) => {
                 first.get_or_insert(error);
             }
@@ -138,43 +254,40 @@ fn keep_in_one_of(roots: &[PathBuf], draft: &mut Draft<'_>, entry: &Entry) -> Re
     Err(first.unwrap_or_else(|| Error::new(Kind::Storage, "there is no folder to keep it in")))
 }
 
-fn keep_in(root: &Path, draft: &mut Draft<'_>, entry: &Entry) -> Result<Store> {
+fn keep_in(
+    root: &Path,
+    draft: &mut Draft<'_>,
+    (id, entry): (&EntryId, MakeEntry<'_>),
+) -> Result<(Store, Report)> {
     crate::sys::fs::base_dir(root)
         .map_err(|e| Error::new(Kind::Storage, format!("can't write to {}", root.display())).because(e))?;
     let store = Store::open(root.join("outbox"))?;
-    let mut tries = 1;
-    let pending = loop {
-        let mut pending = store.begin(&entry.id)?;
-        match write_mail(&mut pending, &draft.picture, entry) {
-            // A file that goes on shrinking: the attachment's last line has the latest.
-            Ok(short) if short.is_empty() || tries == TRIES => break pending,
-            Ok(short) => {
-                store.abandon(pending);
-                draft.admit(&short);
-                tries += 1;
-            }
-            Err(error) => {
-                store.abandon(pending);
-                return Err(error);
-            }
+    let mut pending = store.begin(id)?;
+    let written = draft.write(&pending.body, &pending.parts(), id.as_str()).and_then(|picture| {
+        compose_plain(pending.plain()?, &picture.plain.text)?;
+        Ok(picture)
+    });
+    let picture = match written {
+        Ok(picture) => picture,
+        Err(error) => {
+            store.abandon(pending);
+            return Err(error);
         }
     };
+    let entry = entry(&picture);
     let folder = if entry.held.is_some() { Folder::Held } else { Folder::New };
-    store.commit(pending, entry, folder)?;
-    Ok(store)
+    store.commit(pending, &entry, folder)?;
+    Ok((store, picture.report))
 }
 
-/// Writes the mail's body in both forms; gives the attachments that hold less than it says.
-fn write_mail(pending: &mut Pending, picture: &Picture, entry: &Entry) -> Result<Vec<Short>> {
-    let content = Content {
-        text: &picture.rendered.text,
-        html: &picture.rendered.html,
-        attachments: &picture.attachments,
-        boundary_seed: entry.id.as_str(),
-    };
-    let mut out = std::io::BufWriter::with_capacity(64 * 1024, &pending.body);
-    let short = compose(&mut out, &content)?.short;
-    drop(out);
-    compose_plain(pending.plain()?, &picture.plain.text)?;
-    Ok(short)
+/// Writes the header block in front of the body that [`Draft::write`] makes: a mail as a file.
+///
+/// # Errors
+/// `Storage`.
+pub fn write_whole(to: &mut File, headers: &[u8], mut body: &File) -> Result<()> {
+    let copied = to
+        .write_all(headers)
+        .and_then(|()| body.rewind())
+        .and_then(|()| std::io::copy(&mut body, to).map(|_| ()));
+    copied.map_err(|e| Error::new(Kind::Storage, "can't write the mail").because(e))
 }

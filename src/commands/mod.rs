@@ -1,6 +1,7 @@
 //! One file per command: the only wiring of the stages.
 
 pub mod background;
+mod browser;
 pub mod claims;
 pub mod common;
 pub mod doctor;
@@ -13,6 +14,7 @@ pub mod outbox;
 pub mod pipe;
 pub mod preview;
 pub mod prune;
+mod remake;
 pub mod run;
 pub mod runs;
 pub mod runs_log;

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::background::{Background, CodeOf};
 use super::common::{self, Context};
-use super::keep::{Draft, Picture, keep, picture};
+use super::keep::{Draft, Picture, keep};
 use super::prune::{Keep, prune};
 use super::{missing, words};
 use crate::config::{Account, Loaded, Overrides, SecretSource, Settings};
@@ -51,7 +51,7 @@ pub fn make_and_send(context: &Context, facts: &RunFacts, teller: &mut Teller) {
             if let Some(root) = &context.root {
                 note_kept(root, facts, &context.overrides);
             }
-            let report = picture(facts, &loaded.settings, lang).report;
+            let report = Draft::whole_without_files(facts, &loaded.settings, lang).bare().report;
             Ok(Made { store, held: why_held(&loaded), report, why_less: None })
         }
         None => make(context, facts, &loaded, lang),
@@ -107,8 +107,8 @@ pub(super) struct Made {
 pub(super) fn make(context: &Context, facts: &RunFacts, loaded: &Loaded, lang: Lang) -> Result<Made> {
     let held = why_held(loaded);
     let draft = Draft::whole(facts, &loaded.settings, lang);
-    let entry = entry(context, facts, &loaded.settings, &draft.picture, held);
-    let (store, report, why_less) = keep(context.root.as_deref(), draft, &entry)?;
+    let entry = |picture: &Picture| entry(context, facts, &loaded.settings, picture, held);
+    let (store, report, why_less) = keep(context.root.as_deref(), draft, (&entry_id(facts), &entry))?;
     if let Some(root) = &context.root {
         note_kept(root, facts, &context.overrides);
     }
@@ -225,7 +225,7 @@ fn tell_no_account(report: &Report, loaded: &Loaded, lang: Lang, teller: &mut Te
     teller.say(&Word::Summary(format!("\n{}\n\n{}", summary.trim_end(), words::no_account(expected, lang))));
 }
 
-fn entry(
+pub(super) fn entry(
     context: &Context,
     facts: &RunFacts,
     settings: &Settings,

@@ -146,6 +146,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let start = RunStart {
             ci: None,
+            attach: Default::default(),
             id: RunId(id.to_owned()),
             origin: Origin::Pipe,
             title: None,

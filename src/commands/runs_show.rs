@@ -61,7 +61,14 @@ pub fn text(view: &View, lang: Lang) -> String {
         State::Over(facts) => {
             let zone = TimeZone::system();
             terminal::facts(
-                &build(Input { facts, tails: Vec::new(), tail_lines: 0, logs: Vec::new(), zone }),
+                &build(Input {
+                    facts,
+                    tails: Vec::new(),
+                    tail_lines: 0,
+                    logs: Vec::new(),
+                    files: Vec::new(),
+                    zone,
+                }),
                 lang,
             )
         }

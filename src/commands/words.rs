@@ -198,6 +198,21 @@ pub fn mail_of(run: &str, subject: &str, lang: Lang) -> String {
     }
 }
 
+/// `preview --open`, and there is nothing to open it with.
+pub fn no_browser(page: &Path, lang: Lang) -> String {
+    let page = page.display();
+    match lang {
+        Lang::En => format!(
+            "there is no browser or no screen here to show it; copy it to a machine that has one:\n\
+             scp 'THIS-HOST:{page}' .   (or set BROWSER to the program that shows pages)"
+        ),
+        Lang::Zh => format!(
+            "这里没有浏览器或没有屏幕，无法打开；可以复制到别的机器上查看：\n\
+             scp '本机:{page}' .   （或用 BROWSER 指定打开网页的程序）"
+        ),
+    }
+}
+
 /// A notice is kept, because there is no account.
 pub fn no_account(expected: Option<&Path>, lang: Lang) -> String {
     let how = set_up(expected, lang);

@@ -177,8 +177,14 @@ pub fn is_setting(variable: &str) -> bool {
 }
 
 /// The variables of the flags that belong to one run and are no key of notify.toml.
-const OF_A_RUN: [&str; 5] =
-    ["NOTIFY_DONE_TITLE", "NOTIFY_DONE_NOTE", "NOTIFY_DONE_TAG", "NOTIFY_DONE_PTY", "NOTIFY_DONE_STRICT"];
+const OF_A_RUN: [&str; 6] = [
+    "NOTIFY_DONE_TITLE",
+    "NOTIFY_DONE_NOTE",
+    "NOTIFY_DONE_TAG",
+    "NOTIFY_DONE_ATTACH_FILE",
+    "NOTIFY_DONE_PTY",
+    "NOTIFY_DONE_STRICT",
+];
 
 /// How long a mail that wasn't sent is tried again in the background.
 const KEEP_TRYING: Duration = Duration::from_secs(3600);
@@ -189,6 +195,7 @@ pub struct OfRun {
     pub title: Option<String>,
     pub note: Option<String>,
     pub tags: Vec<String>,
+    pub attach_files: Vec<String>,
     pub pty: Option<Pty>,
     pub strict: bool,
 }
@@ -196,12 +203,13 @@ pub struct OfRun {
 /// What the variables of a run ask for; one that can't be used is a warning, as in [`env_overrides`].
 pub fn env_of_run(lookup: &dyn Fn(&str) -> Option<OsString>) -> (OfRun, Vec<Diagnostic>) {
     let mut env = Environment { lookup, diagnostics: Vec::new() };
-    let [title, note, tag, pty, strict] = OF_A_RUN;
+    let [title, note, tag, attach_file, pty, strict] = OF_A_RUN;
     let list = |text: &str| Ok(values::split_list(text).into_iter().map(str::to_owned).collect());
     let of_run = OfRun {
         title: env.of_run(title, values::one_line),
         note: env.of_run(note, |text| Ok(text.to_owned())),
         tags: env.of_run(tag, list).unwrap_or_default(),
+        attach_files: env.of_run(attach_file, list).unwrap_or_default(),
         pty: env.of_run(pty, pty_mode),
         strict: env.of_run(strict, values::yes_or_no).unwrap_or_default(),
     };

@@ -195,12 +195,14 @@ fn variables_of_a_run() {
         ("NOTIFY_DONE_TITLE", "t"),
         ("NOTIFY_DONE_NOTE", "a\nb"),
         ("NOTIFY_DONE_TAG", "x, y"),
+        ("NOTIFY_DONE_ATTACH_FILE", "plots/*.png, 结果.csv"),
         ("NOTIFY_DONE_PTY", "off"),
         ("NOTIFY_DONE_STRICT", "Yes"),
     ]);
     assert_eq!(found, []);
     assert_eq!((it.title.as_deref(), it.note.as_deref()), (Some("t"), Some("a\nb")));
     assert_eq!((it.tags, it.pty, it.strict), (vec!["x".into(), "y".into()], Some(Pty::Off), true));
+    assert_eq!(it.attach_files, ["plots/*.png", "结果.csv"]);
     assert!(OF_A_RUN.iter().all(|variable| is_setting(variable)));
     let bad = [("NOTIFY_DONE_TITLE", "a\nb"), ("NOTIFY_DONE_PTY", "x"), ("NOTIFY_DONE_STRICT", "2")];
     let (it, found) = read(&bad);

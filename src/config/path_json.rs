@@ -65,6 +65,23 @@ pub mod option {
     }
 }
 
+/// The same for several.
+pub mod list {
+    use super::{Deserialize, Deserializer, PathBuf, Read, Serializer, read, written};
+
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(paths.iter().map(|path| written(path)))
+    }
+
+    /// # Errors
+    /// When one is neither text nor bytes.
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
+        Ok(Vec::<Read>::deserialize(from)?.into_iter().map(read).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +92,8 @@ mod tests {
         one: PathBuf,
         #[serde(with = "super::option")]
         other: Option<PathBuf>,
+        #[serde(default, with = "super::list")]
+        more: Vec<PathBuf>,
     }
 
     /// Catches a name that can't be written, or that comes back as another one; and an old record,
@@ -83,9 +102,10 @@ mod tests {
     fn any_name_comes_back() {
         let odd = PathBuf::from(OsString::from_vec(b"/home/\xce\xd2".to_vec()));
         assert!(odd.to_str().is_none());
-        for paths in
-            [Paths { one: odd.clone(), other: Some(odd) }, Paths { one: "/家/log".into(), other: None }]
-        {
+        for paths in [
+            Paths { one: odd.clone(), other: Some(odd.clone()), more: vec![odd, "a".into()] },
+            Paths { one: "/家/log".into(), other: None, more: vec![] },
+        ] {
             let json = serde_json::to_string(&paths).unwrap();
             assert_eq!(
                 json.contains(r#""/家/log""#),

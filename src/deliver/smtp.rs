@@ -85,11 +85,14 @@ impl Session {
     async fn begin(&mut self, mail: &Mailing<'_>) -> Result<(), Failure> {
         let Mailing { job, from, message } = mail;
         let mut parameters = Vec::new();
-        if let Some(limit) = self.offers.size {
-            let bytes = message.size;
-            if limit > 0 && bytes > limit {
-                return Err(failure(Stage::MailFrom, Cause::TooLarge { bytes, limit }));
-            }
+        let bytes = message.size;
+        let offered = self.offers.size.filter(|limit| *limit > 0);
+        // What is known of the provider counts where it says nothing, or more than it takes.
+        let limit = offered.unwrap_or(u64::MAX).min(job.account.server.max_message);
+        if bytes > limit {
+            return Err(failure(Stage::MailFrom, Cause::TooLarge { bytes, limit }));
+        }
+        if self.offers.size.is_some() {
             parameters.push(MailParameter::Size(usize::try_from(bytes).unwrap_or(usize::MAX)));
         }
         if self.offers.eightbitmime {

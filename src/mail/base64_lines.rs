@@ -19,40 +19,22 @@ pub(super) struct Base64Lines<'a, W> {
     encoded: Vec<u8>,
 }
 
-/// How reading from a source ended.
-pub(super) struct Copied {
-    /// Bytes that came.
-    pub bytes: u64,
-    /// Why no more did, if an error was the reason; the end of the file isn't one.
-    pub error: Option<io::Error>,
-}
-
 impl<'a, W: Write> Base64Lines<'a, W> {
     pub(super) fn new(out: &'a mut W) -> Self {
         Self { out, raw: vec![0; RAW], filled: 0, encoded: vec![0; LINES * LINE_WIRE as usize] }
     }
 
-    /// Encodes bytes at hand.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.copy(&mut { bytes }).map(|_| ())
-    }
-
-    /// Encodes a source up to its end. Its error ends it and is told in the result; `Err` is an
-    /// error of the output.
-    pub(super) fn copy(&mut self, source: &mut impl Read) -> io::Result<Copied> {
-        let mut bytes = 0;
+    /// Encodes a source up to its end.
+    pub(super) fn copy(&mut self, source: &mut impl Read) -> io::Result<()> {
         loop {
             if self.filled == RAW {
                 self.flush_lines()?;
             }
             match source.read(&mut self.raw[self.filled..]) {
-                Ok(0) => return Ok(Copied { bytes, error: None }),
-                Ok(n) => {
-                    self.filled += n;
-                    bytes += n as u64;
-                }
+                Ok(0) => return Ok(()),
+                Ok(n) => self.filled += n,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Ok(Copied { bytes, error: Some(e) }),
+                Err(e) => return Err(e),
             }
         }
     }

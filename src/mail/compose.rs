@@ -3,18 +3,18 @@
 //! `multipart/mixed` of (`multipart/alternative` of text and HTML) and the logs; without logs the
 //! alternative alone, so that clients show no paper clip.
 
-use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
+use email_encoding::headers::{rfc2047, writer::EmailWriter};
 use lettre::message::SinglePart;
 use lettre::message::header::{ContentTransferEncoding, ContentType};
 
 use super::base64_lines::Base64Lines;
-use super::limits::{self, Attachment, Piece};
+use super::limits::{self, Attachment, Media};
+use super::names::is_plain;
+use super::pieces::{Ending, PieceReader, is_text};
 use crate::error::{Error, Kind, Result};
-use crate::sys::fs::open_regular;
 
 /// What goes into a mail.
 #[derive(Debug, Clone, Copy)]
@@ -155,116 +155,62 @@ fn write_attachment<W: Write>(
     out: &mut Counted<'_, W>,
     attachment: &Attachment,
 ) -> io::Result<Option<Short>> {
-    let opened = open_regular(&attachment.path);
-    let text = opened.as_ref().is_ok_and(|file| is_text(file, &attachment.pieces).unwrap_or(false));
-    // Named as UTF-8 only where it is: a phone then shows Chinese right, and nobody is given a
-    // reason to transcode what may be anything.
-    let kind = if text { "text/plain; charset=utf-8" } else { "application/octet-stream" };
-    let name = file_name(&attachment.name);
+    let Attachment { name, media, path, pieces } = attachment;
+    let kind = match media {
+        Media::Named(kind) => kind,
+        // Named as UTF-8 only where it is: a phone then shows Chinese right, and nobody is given a
+        // reason to transcode what may be anything.
+        Media::Log | Media::Text if is_text(path, pieces).unwrap_or(false) => "text/plain; charset=utf-8",
+        Media::Log | Media::Text => "application/octet-stream",
+    };
+    let NameParameters { name: in_type, filename } = name_parameters(name);
     write!(
         out,
-        "Content-Type: {kind};\r\n name=\"{name}\"\r\nContent-Disposition: attachment;\r\n \
-         filename=\"{name}\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        "Content-Type: {kind};\r\n {in_type}\r\nContent-Disposition: attachment;\r\n \
+         {filename}\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     )?;
-    let (missing, cause) = write_pieces(out, opened, &attachment.pieces)?;
+    let ending = if *media == Media::Log { Ending::Told } else { Ending::Silent };
+    let mut source = PieceReader::open(path, pieces, ending);
+    let mut lines = Base64Lines::new(out);
+    lines.copy(&mut source)?;
+    lines.finish()?;
+    let PieceReader { missing, cause, .. } = source;
     Ok((missing > 0).then(|| Short {
-        name: attachment.name.clone(),
-        path: attachment.path.clone(),
+        name: name.clone(),
+        path: path.clone(),
         missing,
         cause: cause.map(|e| e.to_string()),
     }))
 }
 
-/// Writes the pieces in base64; gives the bytes of log that could not be had, and why.
-fn write_pieces<W: Write>(
-    out: &mut W,
-    opened: io::Result<File>,
-    pieces: &[Piece],
-) -> io::Result<(u64, Option<io::Error>)> {
-    let mut lines = Base64Lines::new(out);
-    let (mut missing, mut first) = (0, true);
-    let (mut file, mut cause) = match opened {
-        Ok(file) => (Some(file), None),
-        Err(e) => (None, Some(e)),
-    };
-    for piece in pieces {
-        match piece {
-            Piece::Omitted(bytes) => lines.push(limits::omission(*bytes, first).as_bytes())?,
-            Piece::Log(range) => {
-                let planned = range.end.saturating_sub(range.start);
-                let mut copied = 0;
-                if let Some(file) = &mut file {
-                    match section(file, range) {
-                        Ok(mut section) => {
-                            let result = lines.copy(&mut section)?;
-                            copied = result.bytes;
-                            cause = result.error.or(cause);
-                        }
-                        Err(e) => cause = Some(e),
-                    }
-                }
-                missing += planned - copied;
-            }
-        }
-        first = false;
-    }
-    if missing > 0 {
-        lines.push(limits::shortfall(missing).as_bytes())?;
-    }
-    lines.finish()?;
-    Ok((missing, cause))
+/// An attachment's name in both places where clients look for it.
+struct NameParameters {
+    name: String,
+    filename: String,
 }
 
-fn section<'a>(mut file: &'a File, range: &Range<u64>) -> io::Result<io::Take<&'a File>> {
-    file.seek(SeekFrom::Start(range.start))?;
-    Ok(file.take(range.end.saturating_sub(range.start)))
-}
-
-/// Is every piece UTF-8 without NUL? A character that a cut splits at a piece's edge is no fault.
-fn is_text(file: &File, pieces: &[Piece]) -> io::Result<bool> {
-    let mut buffer = vec![0; 64 * 1024];
-    for piece in pieces {
-        if let Piece::Log(range) = piece
-            && !is_utf8(section(file, range)?, &mut buffer)?
-        {
-            return Ok(false);
+/// A name in another script than ASCII is said as Thunderbird says it: in Content-Disposition as RFC 2231
+/// has it, and in Content-Type as encoded words, which RFC 2047 5 doesn't allow there, and which is all that
+/// older Outlook, Foxmail and QQ read.
+fn name_parameters(name: &str) -> NameParameters {
+    if is_plain(name) {
+        return NameParameters { name: format!("name=\"{name}\""), filename: format!("filename=\"{name}\"") };
+    }
+    let mut words = String::new();
+    let mut writer = EmailWriter::new(&mut words, " name=\"".len(), 0, false);
+    rfc2047::encode(name, &mut writer).expect("writing to a String doesn't fail");
+    drop(writer);
+    let mut escaped = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b"-_.".contains(&b) => escaped.push(char::from(b)),
+            b => escaped.push_str(&format!("%{b:02X}")),
         }
     }
-    Ok(true)
+    NameParameters { name: format!("name=\"{words}\""), filename: format!("filename*=UTF-8''{escaped}") }
 }
 
-fn is_utf8(mut source: impl Read, buffer: &mut [u8]) -> io::Result<bool> {
-    let (mut kept, mut first) = (0, true);
-    loop {
-        let n = match source.read(&mut buffer[kept..]) {
-            Ok(0) => return Ok(true),
-            Ok(n) => n,
-            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e),
-        };
-        let block = &buffer[..kept + n];
-        let skip = if first { block.iter().take(3).take_while(|b| **b & 0xC0 == 0x80).count() } else { 0 };
-        if block.contains(&0) {
-            return Ok(false);
-        }
-        let valid = match std::str::from_utf8(&block[skip..]) {
-            Ok(_) => kept + n,
-            Err(e) if e.error_len().is_none() => skip + e.valid_up_to(),
-            Err(_) => return Ok(false),
-        };
-        buffer.copy_within(valid..kept + n, 0);
-        kept = kept + n - valid;
-        first = false;
-    }
-}
-
-/// A name that needs neither quoting nor encoding (RFC 2183 2.3).
-fn file_name(name: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_. ".contains(c) { c } else { '_' };
-    name.chars().take(100).map(plain).collect()
-}
-
-fn unwritable(cause: &io::Error) -> Error {
+pub(super) fn unwritable(cause: &io::Error) -> Error {
     let error = Error::new(Kind::Storage, "can't write the mail into the outbox").because(cause);
     match cause.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => error.hint(

@@ -141,6 +141,10 @@ fn mailbox(mailbox: &Mailbox) -> Result<String> {
     if let Some(dotted) = name.as_deref().filter(|name| is_dotted_word(name)) {
         return Ok(format!("\"{dotted}\" <{address}>"));
     }
+    // In brackets even where nothing stands before it: filters take a bare address for a spammer's.
+    if name.is_none() {
+        return Ok(format!("<{address}>"));
+    }
     let mut headers = Headers::new();
     headers.set(To::from(Mailboxes::from(LettreMailbox::new(name, address))));
     let line = headers.to_string();

@@ -13,7 +13,7 @@ use crate::deliver::verdict::{Class, Outcome, RecipientResult, RecipientVerdict,
 ///
 /// # Errors
 /// The name that is missed; None: there is no account at all.
-pub(super) fn accounts_for<'a>(
+pub fn accounts_for<'a>(
     entry: &Entry,
     accounts: &'a [Account],
     preferred: Option<&str>,
@@ -57,7 +57,7 @@ pub(super) fn scene(account: &Account) -> Scene<'_> {
 }
 
 /// What the run asked for, else what `notify.toml` says now, else the account's own mailbox.
-pub(super) fn choose_recipients(asked: &Addressing, mail: &MailSettings, own: &str) -> Recipients {
+pub fn choose_recipients(asked: &Addressing, mail: &MailSettings, own: &str) -> Recipients {
     let or = |asked: &Option<Vec<Mailbox>>, set: &[Mailbox]| asked.clone().unwrap_or_else(|| set.to_vec());
     let mut to = or(&asked.to, &mail.to);
     if to.is_empty() {

@@ -13,6 +13,7 @@ use super::attempt::{Unready, Wait};
 use super::choice::{accounts_for, scene};
 use super::entry::{Entry, EntryId, Folder, Whose};
 use super::event::{Event, Next, Tally};
+use super::remake::Remake;
 use super::schedule::{Urgency, expired, is_due};
 use super::store::{Claim, Place, Store};
 use crate::config::{Account, MailSettings, Mailbox, Secret};
@@ -71,6 +72,9 @@ pub type WriteHeaders<'a> = &'a mut dyn FnMut(&Letterhead<'_>) -> Result<Vec<u8>
 /// Makes one try; `deliver::courier::Courier::attempt`.
 pub type SendMail<'a> = &'a mut dyn FnMut(&Job<'_>, Ledger<'_>) -> Attempt;
 
+/// Makes the body of a mail anew, not larger than the remake says.
+pub type MakeSmaller<'a> = &'a mut dyn FnMut(&Entry, &Remake) -> Result<()>;
+
 /// The world outside, as the caller gives it.
 #[allow(missing_debug_implementations, reason = "closures have nothing to show")]
 pub struct Hands<'a> {
@@ -78,6 +82,7 @@ pub struct Hands<'a> {
     pub secret: ReadSecret<'a>,
     pub headers: WriteHeaders<'a>,
     pub send: SendMail<'a>,
+    pub smaller: MakeSmaller<'a>,
     pub events: &'a mut dyn FnMut(Event),
 }
 

@@ -11,6 +11,7 @@ use super::drain::*;
 use super::entry::tests::sample;
 use super::entry::{Entry, Folder, Form, Recipients, Whose};
 use super::event::{Event, Next, Tally};
+use super::remake::Remake;
 use super::schedule::Urgency;
 use super::store::*;
 use super::store_tests::{dead_owner, id, open, put};
@@ -53,6 +54,8 @@ pub(super) fn settings(to: &[&str]) -> MailSettings {
 }
 
 /// A store with its surroundings.
+pub(super) type Remaker = dyn FnMut(&Entry, &Remake) -> Result<()>;
+
 pub(super) struct Bench {
     _folder: tempfile::TempDir,
     pub(super) store: Store,
@@ -66,6 +69,8 @@ pub(super) struct Bench {
     events: RefCell<Vec<Event>>,
     /// Done when the next thing is told.
     pub(super) then: RefCell<Option<Box<dyn FnOnce()>>>,
+    /// Makes a mail anew; at first it can't.
+    pub(super) smaller: RefCell<Box<Remaker>>,
 }
 
 impl Bench {
@@ -87,6 +92,7 @@ impl Bench {
             wait: Duration::ZERO,
             events: RefCell::default(),
             then: RefCell::default(),
+            smaller: RefCell::new(Box::new(|_, _| Err(Error::new(Kind::NotFound, "no run")))),
         }
     }
 
@@ -126,6 +132,7 @@ impl Bench {
                     then();
                 }
             },
+            smaller: &mut |entry, remake| self.smaller.borrow_mut()(entry, remake),
         };
         drain(&self.store, &plan, &mut hands)
     }
@@ -418,6 +425,7 @@ fn it_waits_for_another_process() {
             secret: &mut |_| Ok(Secret::parse("sesame").unwrap()),
             headers: &mut |_| Ok(Vec::new()),
             send: &mut |job, ledger| Courier::new().attempt(job, ledger),
+            smaller: &mut |_, _| Err(Error::new(Kind::NotFound, "no run")),
             events: &mut |event| {
                 if let Event::Waiting { .. } = event {
                     theirs.take().expect("waits once").settle(ends_in).unwrap();

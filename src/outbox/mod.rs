@@ -5,7 +5,7 @@
 
 pub mod accounts;
 mod attempt;
-mod choice;
+pub mod choice;
 pub mod claim;
 mod conclude;
 pub mod drain;
@@ -16,6 +16,7 @@ pub mod health;
 pub mod held;
 pub mod look;
 mod recipients;
+pub mod remake;
 pub mod revive;
 mod round;
 pub mod schedule;

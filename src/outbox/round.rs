@@ -8,6 +8,7 @@ use super::choice::{accounts_for, choose_recipients, contact, scene};
 use super::drain::Drain;
 use super::entry::{AttemptRecord, Contact, Entry, Folder, GaveUp, Recipients, Standing};
 use super::event::{Earlier, Event};
+use super::remake::Target;
 use super::schedule::{counts, next_try};
 use super::store::Claim;
 use crate::config::Account;
@@ -39,8 +40,8 @@ pub(super) struct Round {
     pub waits: Vec<(Class, Option<Option<Timestamp>>)>,
     /// Someone took it for spam, who may take a lesser form.
     pub spam: bool,
-    /// Those who found it too large, and may take a lesser form.
-    pub too_large: Vec<String>,
+    /// Those who found it too large, and may take a smaller mail or a lesser form.
+    pub too_large: Vec<(String, Target)>,
     /// The disk doesn't take what was learnt: nobody else is asked in this round.
     pub unrecorded: bool,
 }
@@ -103,12 +104,11 @@ impl Drain<'_, '_> {
         if let Some((account, outcome, results)) = over {
             return self.finish(claim, account, (outcome, results));
         }
-        let ask_again = !round.too_large.is_empty() && !round.unrecorded;
-        let smaller = claim.entry.lesser_form().filter(|_| ask_again);
-        if let Some(form) = smaller {
-            claim.entry.form = form;
+        while !round.unrecorded && !round.too_large.is_empty() && self.step_down(&mut claim, &round.too_large)
+        {
             let found = std::mem::take(&mut round.too_large);
-            let again: Vec<&Account> = accounts.into_iter().filter(|a| found.contains(&a.name)).collect();
+            let found = |account: &&&Account| found.iter().any(|(name, _)| *name == account.name);
+            let again: Vec<&Account> = accounts.iter().filter(found).copied().collect();
             if let Some((account, outcome, results)) =
                 self.go_round(&mut claim, (&again, &recipients), &mut round)
             {
@@ -116,6 +116,18 @@ impl Drain<'_, '_> {
             }
         }
         self.put_off(claim, round)
+    }
+
+    /// Makes the mail smaller for those who found it too large: first with less of its log, each time for who
+    /// takes most; then as the lesser form. False: there is none.
+    fn step_down(&mut self, claim: &mut Claim, found: &[(String, Target)]) -> bool {
+        let Some(form) = claim.entry.lesser_form() else { return false };
+        let target = found.iter().map(|(_, target)| *target).max_by_key(|target| target.bytes());
+        if target.is_some_and(|target| claim.make_smaller(target, self.hands.smaller)) {
+            return true;
+        }
+        claim.entry.form = form;
+        true
     }
 
     /// Tries one account after the other. Some: the one with which it came to an end.
@@ -194,7 +206,9 @@ impl Drain<'_, '_> {
         let lesser = claim.entry.lesser_form().is_some();
         match failure.class {
             Class::Content if lesser => round.spam = true,
-            Class::TooLarge if lesser => round.too_large.push(name.clone()),
+            Class::TooLarge if lesser => {
+                round.too_large.push((name.clone(), Target::of(&failure.cause, claim.size())));
+            }
             Class::Content | Class::TooLarge | Class::Permanent => claim.entry.refused_by.push(name.clone()),
             class => {
                 let rests = self.resting(account).map(|resting| resting.until);

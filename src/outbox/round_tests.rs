@@ -257,6 +257,114 @@ fn a_refusal_that_cant_be_recorded_puts_it_off() {
     }
 }
 
+/// Makes bodies of exactly what is asked for, but never less than `least`; and notes what was asked.
+fn remakes(bench: &Bench, least: u64) -> std::rc::Rc<std::cell::RefCell<Vec<u64>>> {
+    use std::io::Write;
+    let asked = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let note = asked.clone();
+    *bench.smaller.borrow_mut() = Box::new(move |_, remake| {
+        note.borrow_mut().push(remake.most);
+        let bytes = remake.most.max(least) as usize;
+        fs::create_dir(remake.parts()).unwrap();
+        (&remake.body).write_all(&[b"\r\n".as_slice(), &vec![b'x'; bytes - 4], b"\r\n"].concat()).unwrap();
+        Ok(())
+    });
+    asked
+}
+
+fn with_body(bench: &Bench, name: &str, bytes: usize) {
+    with_plain(bench, name);
+    let body = [b"\r\n".as_slice(), &vec![b'x'; bytes - 4], b"\r\n"].concat();
+    fs::write(bench.store.body(Folder::New, &id(name), Form::Full), body).unwrap();
+}
+
+/// The SIZE that a MAIL says.
+fn size_of(line: &str) -> Option<u64> {
+    let size = line.split_once("SIZE=")?.1;
+    size.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// The SIZE of each MAIL that was said.
+fn sizes(server: &Responder) -> Vec<u64> {
+    server.said().iter().filter(|line| line.starts_with("MAIL")).filter_map(|line| size_of(line)).collect()
+}
+
+/// Catches: a log left out whole where half of it would have been taken; one that is made smaller for ever.
+#[test]
+fn what_is_too_large_is_halved_until_it_is_taken() {
+    let server = Responder::start(Mode::Plain, |seen| {
+        (size_of(seen).is_some_and(|size| size > 400)).then(|| say("552 exceeded mailsize limit")).flatten()
+    });
+    let bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+    with_body(&bench, "a", 1600);
+    let asked = remakes(&bench, 0);
+    assert_eq!(bench.drain(), tally(1, 0, 0, 0), "{:?}", bench.events());
+    assert_eq!(*asked.borrow(), [800, 400, 200]);
+    assert_eq!(sizes(&server).len(), 4, "{:?}", server.said());
+    let entry = bench.load(Folder::Sent, "a");
+    assert_eq!((entry.form, entry.attempt_count), (Form::Full, 4));
+    assert!(
+        !bench.root().join("outbox/sent/a/remake").exists()
+            && !bench.store.body(Folder::Sent, &id("a"), Form::Full).exists()
+    );
+
+    // With all left out but the words it still is: then the plain form.
+    let bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+    with_body(&bench, "a", 1600);
+    let asked = remakes(&bench, 700);
+    assert_eq!(bench.drain(), tally(1, 0, 0, 0), "{:?}", bench.events());
+    assert_eq!(*asked.borrow(), [800, 400, 350]);
+    assert_eq!(bench.load(Folder::Sent, "a").form, Form::Plain);
+}
+
+/// Catches: a limit that the server says guessed at, or the mail made smaller for who would have taken more.
+#[test]
+fn a_limit_that_is_said_is_used() {
+    let offers = |size: &str| {
+        let size = size.to_owned();
+        Responder::start(Mode::Plain, move |seen| {
+            let ehlo = format!("250-localhost\r\n250-AUTH PLAIN LOGIN\r\n250 SIZE {size}\r\n");
+            seen.starts_with("EHLO").then(|| Some(Act::Say(ehlo.clone().into_bytes()))).flatten()
+        })
+    };
+    let (first, second) = (offers("500"), offers("900"));
+    let bench = Bench::new(vec![account("10001", first.port), account("10002", second.port)], &["a"]);
+    with_body(&bench, "a", 1600);
+    let asked = remakes(&bench, 0);
+    *bench.smaller.borrow_mut() = {
+        use std::io::Write;
+        let asked = asked.clone();
+        Box::new(move |_, remake| {
+            asked.borrow_mut().push(remake.most);
+            let middle = vec![b'x'; remake.most as usize - 300];
+            (&remake.body).write_all(&[b"\r\n".as_slice(), &middle, b"\r\n"].concat()).unwrap();
+            Ok(())
+        })
+    };
+    assert_eq!(bench.drain(), tally(1, 0, 0, 0), "{:?}", bench.events());
+    assert_eq!(*asked.borrow(), [900]);
+    assert_eq!((first.taken().len(), second.taken().len()), (0, 1));
+    assert_eq!(sizes(&first), [0u64; 0], "it needn't even be asked");
+}
+
+/// Catches: a notice that isn't sent since it can't be made anew: the run is gone, or the disk is full.
+#[test]
+fn what_cant_be_made_anew_goes_in_the_lesser_form_at_once() {
+    let server = Responder::start(Mode::Plain, |seen| {
+        let large = seen.starts_with("MAIL") && seen.contains("SIZE=1");
+        large.then(|| say("552 exceeded mailsize limit")).flatten()
+    });
+    let bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+    with_body(&bench, "a", 1600);
+    *bench.smaller.borrow_mut() = Box::new(|_, remake| {
+        fs::create_dir(remake.parts()).unwrap();
+        Err(Error::new(Kind::Storage, "no space"))
+    });
+    assert_eq!(bench.drain(), tally(1, 0, 0, 0), "{:?}", bench.events());
+    assert_eq!(bench.load(Folder::Sent, "a").form, Form::Plain);
+    assert!(!bench.root().join("outbox/sent/a/remake").exists());
+}
+
 /// Catches: a mail that no account ever takes tried for ever; one that was tried by hand ten times given
 /// up too soon; the reason forgotten.
 #[test]

@@ -32,6 +32,7 @@ use crate::sys::fs::{create_private, private_dir, sync_dir};
 
 const BODY: &str = "body.mime";
 const PLAIN: &str = "plain.mime";
+const PARTS: &str = "parts";
 /// There when mails were given up and nobody was told.
 const UNTOLD: &str = "untold";
 
@@ -61,6 +62,11 @@ pub struct Pending {
 }
 
 impl Pending {
+    /// A folder, not made yet, for what lies beside the body while that is written. Its maker removes it.
+    pub fn parts(&self) -> PathBuf {
+        self.folder.join(PARTS)
+    }
+
     /// Where the body of [`Form::Plain`] is written to.
     ///
     /// # Errors
@@ -369,7 +375,7 @@ impl Store {
 #[derive(Debug)]
 pub struct Claim {
     store: Store,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     pub entry: Entry,
 }
 
@@ -425,6 +431,7 @@ impl Claim {
 
     fn drop_body(&self) -> Result<()> {
         let body = self.folder.join(BODY);
+        self.drop_remake();
         let plain = gone_is_fine(fs::remove_file(self.folder.join(PLAIN)));
         let dropped = gone_is_fine(fs::remove_file(&body)).and(plain);
         dropped.map(drop).map_err(|error| trouble("can't remove", &body, &error))

@@ -4,7 +4,7 @@ use nix::libc;
 
 use super::amount::{self, Detail};
 use super::i18n::{Ends, Strings};
-use crate::report::model::{Carried, Excerpt, Line, LogNote, Report, Stream};
+use crate::report::model::{Carried, Excerpt, FileFate, FileNote, Line, LogNote, Report, Stream};
 use crate::report::text::{cut, one_line};
 use crate::run::ci::safe_link;
 use crate::run::facts::{Ci, End, Holds, OutOfMemory, Outcome};
@@ -18,6 +18,8 @@ const VALUE_COLUMNS: usize = 300;
 const TAG_COLUMNS: usize = 40;
 const TAGS: usize = 12;
 const LOGS: usize = 4;
+const FILES: usize = 10;
+const FILE_COLUMNS: usize = 120;
 const HEADLINE_COLUMNS: usize = 240;
 /// What tells one commit of a repository from another.
 const COMMIT_DIGITS: usize = 8;
@@ -264,26 +266,61 @@ pub struct LogText {
     pub trouble: Option<String>,
 }
 
-/// Each part of the log; nothing where all of them are empty.
+/// Each part of the log, but where all of them are empty; and the files that the user asked for.
 pub fn logs(report: &Report, strings: &Strings) -> Vec<LogText> {
-    if is_empty(report) {
-        return Vec::new();
+    let host = value(&report.host);
+    let parts = if is_empty(report) { &[] } else { &report.logs[..] };
+    let mut told: Vec<LogText> = parts.iter().take(LOGS).map(|log| log_text(log, &host, strings)).collect();
+    // What is missing is news; what is there can be seen.
+    let (lacking, there): (Vec<_>, Vec<_>) =
+        report.files.iter().partition(|file| matches!(file.fate, FileFate::LeftOut(_)));
+    let files = lacking.into_iter().chain(there).take(FILES);
+    told.extend(files.map(|file| file_text(file, &cut(&host, FILE_COLUMNS), strings)));
+    if let Some(more) = report.files.len().checked_sub(FILES).filter(|more| *more > 0) {
+        let (name, what) = ("…".to_owned(), (strings.file.more)(more));
+        told.push(LogText { name, what, place: None, trouble: None });
     }
-    report.logs.iter().take(LOGS).map(|log| log_text(log, &value(&report.host), strings)).collect()
+    told
+}
+
+fn file_text(file: &FileNote, host: &str, strings: &Strings) -> LogText {
+    let words = &strings.file;
+    let size = file.bytes.map(amount::size);
+    let what = match &file.fate {
+        FileFate::Attached { packed: None } => (words.attached)(size.as_deref().unwrap_or_default()),
+        FileFate::Attached { packed: Some(packed) } => {
+            (words.packed)(size.as_deref().unwrap_or_default(), &amount::size(packed.bytes), packed.why)
+        }
+        FileFate::LeftOut(why) => cut(&(words.left_out)(why, size.as_deref()), VALUE_COLUMNS),
+    };
+    let short = |text: &str| cut(&one_line(text), FILE_COLUMNS);
+    LogText {
+        name: short(&file.name),
+        what,
+        place: (file.bytes.is_some() && matches!(file.fate, FileFate::LeftOut(_)))
+            .then(|| (words.place)(&value(&file.path), host)),
+        trouble: None,
+    }
 }
 
 fn log_text(log: &LogNote, host: &str, strings: &Strings) -> LogText {
     let words = &strings.log;
     let all = amount::size(log.bytes);
+    let zip = log.packed.map(amount::size);
     let what = match (log.carried, &log.attachment) {
         (Carried::Empty, _) => words.empty.to_owned(),
-        (Carried::Whole, Some(_)) if log.trouble.is_some() => (words.rest)(&all),
-        (Carried::Whole, Some(_)) => (words.whole)(&all),
+        (Carried::Whole, Some(_)) => match (log.trouble.is_some(), &zip) {
+            (true, None) => (words.rest)(&all),
+            (false, None) => (words.whole)(&all),
+            (true, Some(zip)) => (words.packed_rest)(&all, zip),
+            (false, Some(zip)) => (words.packed)(&all, zip),
+        },
         (Carried::Ends { head, tail, omitted }, Some(_)) => (words.ends)(Ends {
             all: &all,
             head: &amount::size(head),
             tail: &amount::size(tail),
             omitted: &amount::size(omitted),
+            packed: zip.as_deref(),
         }),
         (Carried::Nothing, _) | (_, None) => (words.nothing)(&all),
     };

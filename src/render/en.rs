@@ -1,7 +1,8 @@
 //! English. Pure.
 
 use super::amount::{self, Units};
-use super::i18n::{Labels, Logs, Output, States, Strings};
+use super::i18n::{Ends, Files, Labels, Logs, Output, States, Strings};
+use crate::report::model::{LeftOut, WhyPacked};
 use crate::run::facts::{Death, Holds, PartTrouble};
 
 pub const EN: Strings = Strings {
@@ -92,16 +93,26 @@ pub const EN: Strings = Strings {
         },
         whole: |size| format!("attached, complete ({size})"),
         rest: |size| format!("attached, what there is of it ({size})"),
-        ends: |ends| {
-            format!(
-                "attached: the first {} and the last {} of {}; {} between them left out",
-                ends.head, ends.tail, ends.all, ends.omitted
-            )
-        },
+        ends,
+        packed: |size, zip| format!("attached as a .zip of {zip}, complete ({size})"),
+        packed_rest: |size, zip| format!("attached as a .zip of {zip}, what there is of it ({size})"),
         nothing: |size| format!("not attached ({size})"),
         empty: "empty",
         place: |path, host| format!("whole log on {host}: {path}"),
         trouble,
+    },
+    file: Files {
+        attached: |size| format!("attached ({size})"),
+        packed: |size, zip, why| {
+            let why = match why {
+                WhyPacked::Size => "",
+                WhyPacked::Name => ": mail providers refuse files of such a name",
+            };
+            format!("attached as a .zip of {zip} ({size}){why}")
+        },
+        left_out,
+        place: |path, host| format!("it lies on {host}: {path}"),
+        more: |count| format!("{count} more files"),
     },
     plain: "This notice comes as plain text and without its log: the mail server took the full mail for \
             spam, or found it too large. Putting the sender into your address book or white list helps. \
@@ -193,5 +204,29 @@ fn trouble(trouble: PartTrouble) -> String {
             amount::size(bytes)
         ),
         PartTrouble::Unreadable => "this file could not be read any more when the mail was made".to_owned(),
+    }
+}
+
+fn ends(ends: Ends<'_>) -> String {
+    let Ends { all, head, tail, omitted, packed } = ends;
+    let zip = packed.map(|zip| format!(" as a .zip of {zip}")).unwrap_or_default();
+    format!("attached{zip}: the first {head} and the last {tail} of {all}; {omitted} between them left out")
+}
+
+fn left_out(why: &LeftOut, size: Option<&str>) -> String {
+    let size = size.map(|size| format!(" ({size})")).unwrap_or_default();
+    match why {
+        LeftOut::Missing => "not attached: there is no such file".to_owned(),
+        LeftOut::NoMatch => "not attached: no file fits this pattern".to_owned(),
+        LeftOut::Folder => "not attached: it is a folder".to_owned(),
+        LeftOut::NotRegular => "not attached: it is a device, a pipe or the like".to_owned(),
+        LeftOut::Unreadable(why) => format!("not attached: it can't be read ({why})"),
+        LeftOut::Changed => format!("not attached: it was cut short while the mail was made{size}"),
+        LeftOut::TooLarge => format!("not attached: there is no room for it in this mail{size}"),
+        LeftOut::TooMany(1) => "not attached: one file too many".to_owned(),
+        LeftOut::TooMany(count) => format!("not attached: this one and {} others are too many", count - 1),
+        LeftOut::NoSpace => format!("not attached: no space on the disk to make a mail with it{size}"),
+        LeftOut::NoAnswer => "not attached: its disk didn't answer in time".to_owned(),
+        LeftOut::PlainForm => format!("not attached{size}"),
     }
 }

@@ -84,8 +84,8 @@ fn head(report: &Report, strings: &Strings) -> String {
          <meta name=\"format-detection\" content=\"telephone=no,date=no,address=no,email=no,url=no\">\
          <title>{title}</title>{STYLE}</head>\n\
          <body class=\"nd-page\" style=\"margin:0;padding:0;background-color:{PAGE};-webkit-text-size-adjust:100%\">\n\
-         <div style=\"display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;\
-         color:{PAGE};mso-hide:all\">{preheader}</div>\n\
+         <div style=\"display:none;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;\
+         color:#57606a;mso-hide:all\">{preheader}</div>\n\
          <table {TABLE} class=\"nd-page\" bgcolor=\"{PAGE}\" style=\"background-color:{PAGE}\"><tr>\
          <td align=\"center\" style=\"padding:16px 8px\">\n{GHOST_OPEN}\
          <table {TABLE} class=\"nd-card\" bgcolor=\"{CARD}\" style=\"max-width:600px;table-layout:fixed;\

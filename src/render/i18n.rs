@@ -3,6 +3,7 @@
 
 use super::amount::Units;
 use crate::config::Language;
+use crate::report::model::{LeftOut, WhyPacked};
 use crate::run::facts::{Death, Holds, PartTrouble};
 
 /// A language that mails are written in.
@@ -45,6 +46,7 @@ pub struct Strings {
     pub label: Labels,
     pub output: Output,
     pub log: Logs,
+    pub file: Files,
     /// Behind something, what one may want to know of it too.
     pub aside: fn(&str) -> String,
     /// Between a name and what is said of it.
@@ -160,6 +162,10 @@ pub struct Logs {
     /// The same of a log that lacks something: size.
     pub rest: fn(&str) -> String,
     pub ends: fn(Ends<'_>) -> String,
+    /// Attached whole as a .zip: size, and size of the .zip.
+    pub packed: fn(&str, &str) -> String,
+    /// The same of a log that lacks something.
+    pub packed_rest: fn(&str, &str) -> String,
     /// Not attached: size.
     pub nothing: fn(&str) -> String,
     pub empty: &'static str,
@@ -175,6 +181,23 @@ pub struct Ends<'a> {
     pub head: &'a str,
     pub tail: &'a str,
     pub omitted: &'a str,
+    /// Of the .zip that they are in.
+    pub packed: Option<&'a str>,
+}
+
+/// Files that the user asked to attach.
+#[derive(Debug, Clone, Copy)]
+pub struct Files {
+    /// As it is: size.
+    pub attached: fn(&str) -> String,
+    /// In a .zip: size, size of the .zip, why.
+    pub packed: fn(&str, &str, WhyPacked) -> String,
+    /// Not attached: why, and its size if that is known.
+    pub left_out: fn(&LeftOut, Option<&str>) -> String,
+    /// Where it lies: path, host.
+    pub place: fn(&str, &str) -> String,
+    /// So many more were asked for than are told of.
+    pub more: fn(usize) -> String,
 }
 
 #[cfg(test)]

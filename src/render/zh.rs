@@ -3,7 +3,8 @@
 use nix::libc;
 
 use super::amount::{self, Units};
-use super::i18n::{Labels, Logs, Output, States, Strings};
+use super::i18n::{Ends, Files, Labels, Logs, Output, States, Strings};
+use crate::report::model::{LeftOut, WhyPacked};
 use crate::run::facts::{Death, Holds, PartTrouble};
 
 pub const ZH: Strings = Strings {
@@ -84,13 +85,26 @@ pub const ZH: Strings = Strings {
         },
         whole: |size| format!("已附上全部，{size}"),
         rest: |size| format!("已附上现存部分，{size}"),
-        ends: |ends| {
-            format!("共 {}，附上开头 {} 和末尾 {}，中间省略 {}", ends.all, ends.head, ends.tail, ends.omitted)
-        },
+        ends,
+        packed: |size, zip| format!("已附上全部，{size}，压缩为 {zip} 的 .zip"),
+        packed_rest: |size, zip| format!("已附上现存部分，{size}，压缩为 {zip} 的 .zip"),
         nothing: |size| format!("未附上（{size}）"),
         empty: "空",
         place: |path, host| format!("完整日志在 {host} 上：{path}"),
         trouble,
+    },
+    file: Files {
+        attached: |size| format!("已附上（{size}）"),
+        packed: |size, zip, why| {
+            let why = match why {
+                WhyPacked::Size => "",
+                WhyPacked::Name => "：邮箱会拒收这种扩展名的文件",
+            };
+            format!("已附上，{size}，压缩为 {zip} 的 .zip{why}")
+        },
+        left_out,
+        place: |path, host| format!("文件在 {host} 上：{path}"),
+        more: |count| format!("另有 {count} 个文件"),
     },
     plain: "这封通知以纯文本发送，不带日志附件：邮件服务器把完整的邮件当作垃圾邮件，或认为它太大。\
             把发件人加入通讯录或白名单会有帮助。日志的位置见下文。",
@@ -180,5 +194,29 @@ fn trouble(trouble: PartTrouble) -> String {
             format!("末尾 {} 已丢失：此文件在写邮件之前被截短", amount::size(bytes))
         }
         PartTrouble::Unreadable => "写邮件时已无法读取此文件".to_owned(),
+    }
+}
+
+fn ends(ends: Ends<'_>) -> String {
+    let Ends { all, head, tail, omitted, packed } = ends;
+    let zip = packed.map(|zip| format!("，压缩为 {zip} 的 .zip")).unwrap_or_default();
+    format!("共 {all}，附上开头 {head} 和末尾 {tail}{zip}，中间省略 {omitted}")
+}
+
+fn left_out(why: &LeftOut, size: Option<&str>) -> String {
+    let size = size.map(|size| format!("（{size}）")).unwrap_or_default();
+    match why {
+        LeftOut::Missing => "未附上：没有这个文件".to_owned(),
+        LeftOut::NoMatch => "未附上：没有匹配的文件".to_owned(),
+        LeftOut::Folder => "未附上：这是一个文件夹".to_owned(),
+        LeftOut::NotRegular => "未附上：不是普通文件（设备、管道等）".to_owned(),
+        LeftOut::Unreadable(why) => format!("未附上：无法读取（{why}）"),
+        LeftOut::Changed => format!("未附上：生成邮件时该文件被截短{size}"),
+        LeftOut::TooLarge => format!("未附上：邮件放不下{size}"),
+        LeftOut::TooMany(1) => "未附上：文件太多，略去 1 个".to_owned(),
+        LeftOut::TooMany(count) => format!("未附上：文件太多，略去包括它在内的 {count} 个"),
+        LeftOut::NoSpace => format!("未附上：磁盘空间不足，无法生成带它的邮件{size}"),
+        LeftOut::NoAnswer => "未附上：所在磁盘没有及时响应".to_owned(),
+        LeftOut::PlainForm => format!("未附上{size}"),
     }
 }

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::excerpt::{Played, Redact};
 use super::headline::headline;
-use super::model::{Excerpt, LogNote, Report};
+use super::model::{Excerpt, FileNote, LogNote, Report};
 use super::name::{display_command, short_name};
 use super::text::one_line;
 use crate::run::facts::{Holds, Origin, RunFacts};
@@ -20,13 +20,15 @@ pub struct Input<'a> {
     pub tail_lines: usize,
     /// What of the log travels with the mail.
     pub logs: Vec<LogNote>,
+    /// What became of the files that the user asked for.
+    pub files: Vec<FileNote>,
     /// The reader's time zone.
     pub zone: TimeZone,
 }
 
 /// Says of a run what there is to say; every text in it is fit to show.
 pub fn build(input: Input<'_>) -> Report {
-    let Input { facts, tails, tail_lines, logs, zone } = input;
+    let Input { facts, tails, tail_lines, logs, files, zone } = input;
     let start = &facts.start;
     let command = match &start.origin {
         Origin::Command { argv } => Some(display_command(argv)),
@@ -39,6 +41,11 @@ pub fn build(input: Input<'_>) -> Report {
     });
     let (headline, excerpts) = output(facts, &tails, tail_lines, &mut |_| {});
     let logs = logs.into_iter().map(|log| LogNote { path: one_line(&log.path), ..log }).collect();
+    let files = files.into_iter().map(|file| FileNote {
+        name: one_line(&file.name),
+        path: one_line(&file.path),
+        ..file
+    });
     Report {
         run_id: start.id.0.clone(),
         end: facts.end,
@@ -58,6 +65,7 @@ pub fn build(input: Input<'_>) -> Report {
         tags: start.tags.iter().map(|tag| one_line(tag)).filter(|tag| !tag.is_empty()).collect(),
         excerpts,
         logs,
+        files: files.collect(),
         redacted: 0,
     }
 }

@@ -34,6 +34,8 @@ pub struct Report {
     pub excerpts: Vec<Excerpt>,
     /// What goes with the mail, and what of the log doesn't.
     pub logs: Vec<LogNote>,
+    /// What the user asked to attach, and what became of that.
+    pub files: Vec<FileNote>,
     /// Places where something secret was taken out.
     pub redacted: u64,
 }
@@ -43,9 +45,19 @@ impl Report {
     pub fn without_attachments(&self) -> Self {
         let bare = |log: &LogNote| match log.carried {
             Carried::Empty => log.clone(),
-            _ => LogNote { attachment: None, carried: Carried::Nothing, ..log.clone() },
+            _ => LogNote { attachment: None, packed: None, carried: Carried::Nothing, ..log.clone() },
         };
-        Self { logs: self.logs.iter().map(bare).collect(), ..self.clone() }
+        let left_out = |file: &FileNote| match file.fate {
+            FileFate::Attached { .. } => {
+                FileNote { fate: FileFate::LeftOut(LeftOut::PlainForm), ..file.clone() }
+            }
+            FileFate::LeftOut(_) => file.clone(),
+        };
+        Self {
+            logs: self.logs.iter().map(bare).collect(),
+            files: self.files.iter().map(left_out).collect(),
+            ..self.clone()
+        }
     }
 }
 
@@ -108,6 +120,8 @@ pub struct LogNote {
     /// Bytes of the whole.
     pub bytes: u64,
     pub carried: Carried,
+    /// Bytes of the attachment, where it is a .zip; None: it goes as it is, or not at all.
+    pub packed: Option<u64>,
     pub trouble: Option<PartTrouble>,
 }
 
@@ -124,4 +138,62 @@ pub enum Carried {
     Nothing,
     /// There is nothing: the command wrote no output.
     Empty,
+}
+
+/// A file that the user asked to attach (`--attach-file`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileNote {
+    /// The attachment's name; of what isn't attached, what the user typed.
+    pub name: String,
+    /// Where it lies on the host.
+    pub path: String,
+    /// None: not known.
+    pub bytes: Option<u64>,
+    pub fate: FileFate,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileFate {
+    Attached { packed: Option<Packed> },
+    LeftOut(LeftOut),
+}
+
+/// A file that travels in a .zip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packed {
+    pub bytes: u64,
+    pub why: WhyPacked,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyPacked {
+    /// There was no room for it as it is.
+    Size,
+    /// Providers refuse mails with a file of such a name.
+    Name,
+}
+
+/// Why a file isn't attached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeftOut {
+    Missing,
+    /// No file fits the pattern.
+    NoMatch,
+    Folder,
+    /// A FIFO, a device, a socket.
+    NotRegular,
+    /// What the system said.
+    Unreadable(String),
+    /// It was cut short or vanished while the mail was made.
+    Changed,
+    /// There is no room for it in the mail.
+    TooLarge,
+    /// So many more than are attached fit the pattern.
+    TooMany(usize),
+    /// There is no space on the disk to make a mail with it.
+    NoSpace,
+    /// The disk that it lies on doesn't answer.
+    NoAnswer,
+    /// The mail is the plain form, which carries nothing.
+    PlainForm,
 }

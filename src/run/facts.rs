@@ -47,6 +47,25 @@ pub struct RunStart {
     pub started: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci: Option<Ci>,
+    /// `--attach-file`: looked for when the run has ended.
+    #[serde(default, skip_serializing_if = "AttachFiles::is_empty")]
+    pub attach: AttachFiles,
+}
+
+/// Files that go with the mail, as they were asked for: names and patterns.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachFiles {
+    /// The folder that the names are relative to.
+    #[serde(with = "crate::config::path_json")]
+    pub from: PathBuf,
+    #[serde(with = "crate::config::path_json::list")]
+    pub files: Vec<PathBuf>,
+}
+
+impl AttachFiles {
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
 }
 
 /// What a CI system says of the run in its environment variables.

@@ -146,6 +146,7 @@ mod tests {
     fn begun() -> RunStart {
         RunStart {
             ci: None,
+            attach: Default::default(),
             id: RunId("r".into()),
             origin: crate::run::facts::Origin::Pipe,
             title: None,

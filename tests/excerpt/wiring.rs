@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use notify_done::report::build::{Input, build};
 use notify_done::report::model::Report;
-use notify_done::run::facts::{End, Holds, Origin, RunFacts, RunId, RunStart};
+use notify_done::run::facts::{AttachFiles, End, Holds, Origin, RunFacts, RunId, RunStart};
 use notify_done::spool::tail::{RawTail, Stream};
 
 fn report(end: End, parts: &[(Holds, Stream, &str)]) -> Report {
@@ -13,6 +13,7 @@ fn report(end: End, parts: &[(Holds, Stream, &str)]) -> Report {
     let facts = RunFacts {
         start: RunStart {
             ci: None,
+            attach: AttachFiles::default(),
             id: RunId("20261121T093000-1a2b3c4d".to_owned()),
             origin: Origin::Command { argv: vec!["train".to_owned()] },
             title: None,
@@ -36,7 +37,8 @@ fn report(end: End, parts: &[(Holds, Stream, &str)]) -> Report {
         tail
     };
     let tails = parts.iter().map(tail).collect();
-    build(Input { facts: &facts, tails, tail_lines: 5, logs: Vec::new(), zone: TimeZone::UTC })
+    let (logs, files) = (Vec::new(), Vec::new());
+    build(Input { facts: &facts, tails, tail_lines: 5, logs, files, zone: TimeZone::UTC })
 }
 
 fn traceback(message: &str) -> String {

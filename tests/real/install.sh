@@ -16,7 +16,7 @@ fail() {
 # Its own tests are a package of each version; Debian 12 has 3.11.
 version=$(dpkg-query -W -f '${Version}' python3 2>/dev/null | sed -E 's/^(3\.[0-9]+).*/\1/')
 packages="postfix dovecot-core openssl python3 python3-venv util-linux procps bash git less vim-tiny
-    make gdb strace e2fsprogs mount bats busybox sudo time systemd libpython${version:-3.11}-testsuite
+    make gdb strace e2fsprogs mount bats spamassassin unzip busybox sudo time systemd libpython${version:-3.11}-testsuite
     chromium fontconfig fonts-dejavu-core fonts-noto-cjk"
 
 installed() {

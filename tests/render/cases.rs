@@ -22,6 +22,7 @@ pub fn facts(argv: &[&str], end: End) -> RunFacts {
     RunFacts {
         start: RunStart {
             ci: None,
+            attach: Default::default(),
             id: RunId("20261121T093000-1a2b3c4d".to_owned()),
             origin: Origin::Command { argv: argv.iter().map(|word| (*word).to_owned()).collect() },
             title: None,
@@ -55,11 +56,18 @@ pub fn tail(holds: Holds, skipped_bytes: u64, lines: &[(Stream, &str)]) -> RawTa
 
 pub fn log(name: &str, holds: Holds, bytes: u64, carried: Carried) -> LogNote {
     let attachment = (!matches!(carried, Carried::Nothing | Carried::Empty)).then(|| name.to_owned());
-    LogNote { attachment, holds, path: LOG.to_owned(), bytes, carried, trouble: None }
+    LogNote { attachment, holds, path: LOG.to_owned(), bytes, carried, packed: None, trouble: None }
 }
 
 pub fn report(facts: &RunFacts, tails: Vec<RawTail>, logs: Vec<LogNote>) -> Report {
-    build(Input { facts, tails, tail_lines: 10_000, logs, zone: TimeZone::fixed(offset(8)) })
+    build(Input {
+        facts,
+        tails,
+        tail_lines: 10_000,
+        logs,
+        files: Vec::new(),
+        zone: TimeZone::fixed(offset(8)),
+    })
 }
 
 const TRAIN: &[&str] = &["python", "-u", "train.py", "--lr", "3e-4", "--run", "it's me"];

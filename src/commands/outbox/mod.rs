@@ -25,7 +25,7 @@ use crate::render::i18n::Lang;
 use crate::sys::{clock, paths};
 use crate::ui::Ui;
 
-pub use send::{drain_telling, no_code};
+pub use send::{drain_telling, headers, no_code};
 
 /// How a result is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -60,6 +60,7 @@ pub fn drain_with(store: &Store, plan: &Plan<'_>, tell: &mut dyn FnMut(Told)) ->
         secret: &mut secret,
         headers: &mut headers,
         send: &mut |job, ledger| courier.attempt(job, ledger),
+        smaller: &mut super::super::remake::smaller,
         events: &mut |event| (tell.borrow_mut())(Told::Event(Box::new(event))),
     };
     drain(store, plan, hands)
@@ -71,7 +72,8 @@ pub fn no_code(account: &Account) -> Error {
         .hint("write auth_code into its table in notify.toml; `notify-done config-example` shows the ways")
 }
 
-fn headers(letterhead: &Letterhead<'_>) -> Result<Vec<u8>> {
+/// The header block as it stands in front of the body.
+pub fn headers(letterhead: &Letterhead<'_>) -> Result<Vec<u8>> {
     let Letterhead { entry, subject, from, to, cc } = letterhead;
     header_block(&Draft {
         message_id: entry.message_id.trim_matches(['<', '>']).to_owned(),

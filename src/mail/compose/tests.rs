@@ -8,14 +8,15 @@ use mail_parser::{MessageParser, MimeHeaders};
 use super::*;
 use crate::config::Mailbox;
 use crate::mail::draft::{Draft, header_block};
-use crate::mail::limits::encoded_len;
+use crate::mail::limits::{Piece, encoded_len};
 use crate::mail::testing::{Numbers, assert_wire_clean, file, python};
 
 const TEXT: &str = "结果 result\nline 2 = done  \n\n.\n.dot\n\tend";
 const HTML: &str = "<!doctype html>\r\n<p lang=\"zh\">结果 &lt;ok&gt;</p>\r\n";
 
 fn whole(name: &str, path: &Path, len: u64) -> Attachment {
-    Attachment { name: name.to_owned(), path: path.to_owned(), pieces: vec![Piece::Log(0..len)] }
+    let pieces = vec![Piece::Bytes(0..len)];
+    Attachment { name: name.to_owned(), media: Media::Log, path: path.to_owned(), pieces }
 }
 
 fn content<'a>(attachments: &'a [Attachment]) -> Content<'a> {
@@ -58,7 +59,11 @@ for line in sys.stdin:
     for part in parts:
         assert not part.defects, (part.get_content_type(), part.defects)
         for name, value in part.items():
-            assert not getattr(value, "defects", ()), (name, value.defects)
+            # Said so on purpose (see name_parameters): the only place where older clients look.
+            words = name == "Content-Type" and "=?utf-8?b?" in raw.decode()
+            allowed = ("encoded word inside quoted string", "missing trailing whitespace after encoded-word")
+            defects = [d for d in getattr(value, "defects", ()) if not (words and str(d) in allowed)]
+            assert not defects, (name, defects)
     for part, path in [(mail.get_body(("plain",)), text), (mail.get_body(("html",)), html)]:
         assert part["Content-Type"].params["charset"] == "utf-8"
         got = part.get_payload(decode=True)
@@ -78,7 +83,8 @@ for line in sys.stdin:
         assert part["Content-Transfer-Encoding"] == "base64"
         assert part.get_payload(decode=True) == open(path, "rb").read(), name
     lines = raw.split(b"\r\n")
-    assert all(len(l) <= 78 for l in lines), max(lines, key=len)
+    assert all(len(l) <= 78 or l.startswith(b" filename*=") for l in lines), max(lines, key=len)
+    assert all(len(l) <= 998 for l in lines), max(lines, key=len)
     checked += 1
 print(checked)
 "#;
@@ -201,8 +207,8 @@ fn mostly_ascii_stays_readable_and_chinese_stays_short() {
 fn left_out_bytes_are_told_where_they_were() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path(), "log", "0123456789中".as_bytes());
-    let ends = vec![Piece::Log(1..3), Piece::Omitted(8), Piece::Log(11..13)];
-    let tail = vec![Piece::Omitted(9), Piece::Log(9..13)];
+    let ends = vec![Piece::Bytes(1..3), Piece::Omitted(8), Piece::Bytes(11..13)];
+    let tail = vec![Piece::Omitted(9), Piece::Bytes(9..13)];
     let attachment = |pieces: &[Piece]| {
         let (mail, composed) =
             mail(&content(&[Attachment { pieces: pieces.to_vec(), ..whole("l", &path, 0) }]));
@@ -229,7 +235,7 @@ fn a_file_that_grew_is_cut_and_one_that_shrank_says_so() {
     assert_eq!((attached(&grown), composed.short), (vec![b"0123".to_vec()], vec![]));
 
     let ends = Attachment {
-        pieces: vec![Piece::Log(0..8), Piece::Omitted(5), Piece::Log(13..20)],
+        pieces: vec![Piece::Bytes(0..8), Piece::Omitted(5), Piece::Bytes(13..20)],
         ..whole("log.txt", &path, 0)
     };
     let (shrunk, composed) = mail(&content(&[ends]));
@@ -286,12 +292,104 @@ fn a_full_disk_is_an_error_with_its_cause_and_a_fix() {
 fn the_same_seed_gives_the_same_bytes_and_any_seed_a_valid_boundary() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path(), "log", b"hello");
-    let log = [whole("../\"日志\r\n.txt", &path, 5)];
+    let log = [whole("训练.txt", &path, 5)];
     assert_eq!(mail(&content(&log)).0, mail(&content(&log)).0);
     for boundary_seed in ["", "中文 \"\r\n--", &"x".repeat(300)] {
         let (mail, _) = mail(&Content { boundary_seed, ..content(&log) });
         let parsed = MessageParser::default().parse(&mail[..]).unwrap();
-        assert_eq!(parsed.attachment(0).unwrap().attachment_name(), Some("..______.txt"));
+        assert_eq!(parsed.attachment(0).unwrap().attachment_name(), Some("训练.txt"));
         assert_eq!(parsed.attachment(0).unwrap().contents(), b"hello");
     }
+}
+
+/// Catches: a name that arrives as another one, ends a header, or is lost in a client that reads only one of
+/// the two places.
+#[test]
+fn names_in_any_script_arrive() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "log", b"hello");
+    let (text, html) = (file(dir.path(), "text", b""), file(dir.path(), "html", HTML.as_bytes()));
+    std::fs::write(&text, TEXT.replace('\n', "\r\n")).unwrap();
+    let mut input = String::new();
+    let names = [
+        "log.txt",
+        "results (final) v2.csv",
+        "训练曲线.png",
+        "损失 🚀 50%.png",
+        "say \"hi\";.txt",
+        "100%.txt",
+        "a'b''c.txt",
+        "back\\slash.txt",
+        "=?utf-8?b?eA==?=.txt",
+        "ärger.txt",
+        &"很长的名字".repeat(13),
+        &("long name ".repeat(19) + "x"),
+        &"n".repeat(200),
+    ];
+    for (i, name) in names.into_iter().enumerate() {
+        let attachment = Attachment { media: Media::Named("image/png"), ..whole(name, &path, 5) };
+        let (mail, _) = mail(&content(&[attachment]));
+        let parsed = MessageParser::default().parse(&mail[..]).unwrap();
+        assert_eq!(parsed.attachment(0).unwrap().attachment_name(), Some(name));
+        let mail = file(dir.path(), &format!("mail-{i}"), &mail);
+        let (text, html, path) = (text.display(), html.display(), path.display());
+        writeln!(input, "{}\t{text}\t{html}\t{name}\timage/png\t{path}", mail.display()).unwrap();
+    }
+    assert_eq!(python(JUDGE, input.as_bytes()), "13\n");
+}
+
+/// Catches: some text or name among thousands with which a mail can't be read, or is read as another.
+#[test]
+fn two_thousand_mails_survive_a_strict_parser() {
+    use std::os::unix::ffi::OsStrExt;
+    const PIECES: [&str; 20] = [
+        "\r\n",
+        "\n.\n",
+        "=",
+        "=?utf-8?b?",
+        "?=",
+        "--=_mixed_",
+        "\t",
+        " ",
+        "  ",
+        "训练",
+        "👩‍🚀",
+        "e\u{301}",
+        "\u{202e}",
+        "\u{0}",
+        "\u{1b}[31m",
+        "\"",
+        "\\",
+        "%",
+        "From ",
+        "word",
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let mut numbers = Numbers(11);
+    let mut some =
+        |most: u64| -> String { (0..numbers.below(most)).map(|_| *numbers.pick(&PIECES)).collect() };
+    let mut random = Numbers(12);
+    let mut input = String::new();
+    for i in 0..2000 {
+        let (text, html) = (some(200), some(200));
+        let mut names = crate::mail::names::Names::default();
+        let (mut attachments, mut expected) = (Vec::new(), String::new());
+        for j in 0..random.below(3) {
+            let mut name = some(30).into_bytes();
+            let at = random.below(name.len() as u64 + 1) as usize;
+            name.splice(at..at, random.bytes(2).into_iter().filter(|b| *b != b'/' && *b != 0));
+            let name = crate::mail::names::of_file(Path::new(std::ffi::OsStr::from_bytes(&name)));
+            let name = names.next(&name);
+            let size = random.below(200);
+            let path = file(dir.path(), &format!("log-{i}-{j}"), &random.bytes(size as usize));
+            write!(expected, "\t{name}\timage/png\t{}", path.display()).unwrap();
+            attachments.push(Attachment { media: Media::Named("image/png"), ..whole(&name, &path, size) });
+        }
+        let (mail, _) = mail(&Content { text: &text, html: &html, ..content(&attachments) });
+        let mail = file(dir.path(), &format!("mail-{i}"), &mail);
+        let text = file(dir.path(), &format!("text-{i}"), crlf(&text).as_bytes());
+        let html = file(dir.path(), &format!("html-{i}"), crlf(&html).as_bytes());
+        writeln!(input, "{}\t{}\t{}{expected}", mail.display(), text.display(), html.display()).unwrap();
+    }
+    assert_eq!(python(JUDGE, input.as_bytes()), "2000\n");
 }

@@ -27,7 +27,7 @@ fn the_whole_block() {
     let expected = "\
 Date: Sat, 31 Jan 2026 09:02:03 +0800\r
 From: =?utf-8?b?6K6t57uD5py6?= <10001@qq.com>\r
-To: 10001@qq.com\r
+To: <10001@qq.com>\r
 Cc: \"A. B\" <a@example.com>,\r
  \"b.c\" <13800000000@163.com>\r
 Subject: =?utf-8?b?4pyF?= train.py =?utf-8?b?5oiQ5YqfIMK3IDPlsI/ml7YxMg==?=\r
