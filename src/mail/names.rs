@@ -69,7 +69,8 @@ pub fn of_file(path: &Path) -> String {
     let fit = |c: char| match c {
         c if c.is_control() => '_',
         '\u{fffd}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '_',
-        '/' | '\\' | ':' | '*' | '?' | '<' | '>' | '|' => '_',
+        // Windows can't save them, and some readers take quotes away.
+        '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
         c => c,
     };
     let name: String = name.chars().map(fit).collect();
