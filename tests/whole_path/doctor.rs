@@ -259,7 +259,7 @@ fn one_mail_goes_out_when_it_is_asked_for() {
     );
     let received = &scene.server.received()[0];
     assert_eq!((received.mail_from.as_str(), received.rcpts.as_slice()), (USER, &[USER.to_owned()][..]));
-    assert!(contains(&received.data, &format!("From: {USER}\r\n")), "{:?}", received.data);
+    assert!(contains(&received.data, &format!("From: <{USER}>\r\n")), "{:?}", received.data);
     assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
     assert!(!scene.env.state().exists());
 }
