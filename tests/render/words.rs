@@ -105,10 +105,12 @@ fn html_tells_the_same_and_uses_only_what_clients_know() {
             let rendered = render(&case.report, lang, None);
             let html = &rendered.html;
             assert!(html.len() <= MAX_HTML_BYTES);
+            // What is hidden may be hidden in one way more, for who doesn't take the others.
+            let body = html.replacen("opacity:0;overflow:hidden;", "opacity:0;", 1);
             for unknown in
                 ["flex", "white-space:pre", "overflow:", "<pre", "<img", "@import", "<b>not", "url("]
             {
-                assert!(!html.contains(unknown), "{} {code} has {unknown}", case.name);
+                assert!(!body.contains(unknown), "{} {code} has {unknown}", case.name);
             }
             assert!(colours(html).all(|colour| colour.len() == 6), "a colour without six digits");
             if case.name == "huge" {
