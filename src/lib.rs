@@ -23,6 +23,7 @@
 //! | [`spool`] | | `index` `tail` P · `writer` `room` `reader` E: the output on disk, and how much of the disk it may take |
 //! | [`report`] | P | what is said of a run |
 //! | [`render`] | P | in which words: subject, text, HTML, terminal; en, zh |
+//! | [`privacy`] | P | what must not leave the machine: tokens, passwords, codes, the user's patterns; found in texts and streams and taken out |
 //! | [`mail`] | | `draft` `limits` `ladder` `names` P: headers, sizes, how much of the log goes, what attachments are called · `files` `prepare` E: the user's files, what is packed · `compose` E: the MIME body, streamed |
 //! | [`outbox`] | | `entry` `recipients` `event` `schedule` `health` `choice` P · `remake` `store` `accounts` `claim` `held` `look` `revive` E: notices on disk · `drain` `round` `attempt` `conclude` E: sending what waits |
 //! | [`deliver`] | | `verdict` `diagnose` `replies` `codes` `meanings` `words` `ehlo` `reply` `transcript` P: what a server's answer means · `job` `courier` `smtp` `session` `login` `connect` `eyeballs` `wire` `body` `tls` `recorder` `probe` E: mails to their servers, and how far one would get |
@@ -52,6 +53,7 @@ pub mod error;
 pub mod exit;
 pub mod mail;
 pub mod outbox;
+pub mod privacy;
 pub mod render;
 pub mod report;
 pub mod run;

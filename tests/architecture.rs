@@ -45,6 +45,7 @@ const PURE: &[&str] = &[
     "outbox/health.rs",
     "outbox/recipients.rs",
     "outbox/schedule.rs",
+    "privacy/",
     "render/",
     "report/",
     "run/ci.rs",
@@ -184,7 +185,8 @@ fn stages_do_not_reach_back() {
 /// it nothing. `outbox/` hands jobs to `deliver/` and hears verdicts.
 const EDGES: &[(&str, &[&str])] = &[
     ("spool/", &["spool", "run::facts", "sys"]),
-    ("report/", &["report", "run::facts", "spool::tail"]),
+    ("privacy/", &["privacy"]),
+    ("report/", &["report", "run::facts", "spool::tail", "privacy"]),
     ("render/", &["render", "report::model", "report::text", "run::ci", "run::facts", "config::Language"]),
     ("mail/", &["mail", "config", "report::model", "run::facts", "error", "sys::fs"]),
     (
