@@ -161,6 +161,12 @@ pub struct MailArgs {
     /// What of the log is attached: full, tail, none [default: full]
     #[arg(long, value_name = "WHAT", help_heading = "The mail")]
     pub log: Option<Attach>,
+    /// Regular expression of what is taken out of the mail and its log, repeatable
+    #[arg(long, value_name = "REGEX", help_heading = "The mail", value_parser = values::pattern_text, allow_hyphen_values = true)]
+    pub redact: Vec<String>,
+    /// Leave the command line out of the mail
+    #[arg(long, help_heading = "The mail")]
+    pub hide_command: bool,
     /// Which ends are worth a mail: always, failure, success [default: always]
     #[arg(long, value_name = "WHEN")]
     pub on: Option<On>,
@@ -327,6 +333,8 @@ impl MailArgs {
             keep_trying: self.keep_trying,
             tail_lines: self.tail,
             attach: self.log,
+            redact: (!self.redact.is_empty()).then(|| self.redact.clone()),
+            hide_command: self.hide_command.then_some(true),
         }
     }
 }

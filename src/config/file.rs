@@ -8,7 +8,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::keys::{self, ACCOUNT, Item, TABLES, TOP};
+use super::keys::{self, ACCOUNT, Item, PRIVATE, TABLES, TOP};
 pub use super::keys::{FileAccount, FileConfig};
 use super::recover::{Broken, Recovered, recover};
 use super::secret::may_hold_code;
@@ -29,6 +29,9 @@ pub fn parse(text: &str, path: &Path) -> (FileConfig, Vec<Diagnostic>) {
         let found = BadValue::new(format!("this line isn't valid TOML: {message}"), hint);
         walk.push(Severity::Unusable, line, None, found);
     }
+    // What can't be read may have been a wish to keep something out of mails.
+    let lost = usable.is_none() || !walk.config.lost_lines.is_empty();
+    walk.config.privacy_unreadable = lost && mentions_privacy(text);
     let document = usable.as_ref().and_then(|usable| DeTable::parse(usable).ok());
     if let Some(document) = &document {
         walk.document(document.get_ref());
@@ -146,6 +149,7 @@ impl<'a> Walk<'a> {
     }
 
     fn bad(&mut self, line: usize, key: String, bad: BadValue) {
+        self.config.privacy_unreadable |= key.split('.').next() == Some(PRIVATE);
         self.push(Severity::Unusable, line, Some(key), bad);
     }
 
@@ -160,6 +164,11 @@ impl<'a> Walk<'a> {
     fn unknown(&mut self, line: usize, table: Option<&str>, name: &str) {
         let full = table.map_or(name.to_owned(), |table| format!("{table}.{name}"));
         let key = Some(full).filter(|_| !may_hold_code(name));
+        if is_about_privacy(table, name) {
+            self.config.privacy_unreadable = true;
+            let found = BadValue::new("this version doesn't know it", suggestion(table, name));
+            return self.push(Severity::Unusable, line, key, found);
+        }
         let found = BadValue::new("this version doesn't know it; it is ignored", suggestion(table, name));
         self.push(Severity::Warning, line, key, found);
     }
@@ -168,6 +177,21 @@ impl<'a> Walk<'a> {
         let place = place(&self.config.path, line);
         self.diagnostics.push(Diagnostic { severity, place, key, message: bad.what, hint: Some(bad.fix) });
     }
+}
+
+/// Was this key meant to keep something out of mails? To ignore it would be to tell what it hides.
+fn is_about_privacy(table: Option<&str>, name: &str) -> bool {
+    let near = |word: &str| strsim::osa_distance(&name.to_lowercase(), word) <= 2;
+    table == Some(PRIVATE) || near("redact") || near("hide_command") || (table.is_none() && near(PRIVATE))
+}
+
+/// Does a line that is no comment speak of it?
+fn mentions_privacy(text: &str) -> bool {
+    let is_comment = |line: &&str| !line.trim_start().starts_with('#');
+    text.lines().filter(is_comment).any(|line| {
+        let line = line.to_lowercase();
+        ["privacy", "redact", "hide_command"].iter().any(|word| line.contains(word))
+    })
 }
 
 /// A table's entries as they stand in the file (the parser sorts them by name).

@@ -3,7 +3,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::merge;
-use crate::config::{Attach, Auth, Language, On, Overrides, SecretSource, Settings, Tls, Wait};
+use crate::config::{
+    Attach, Auth, CommandLine, Language, On, Overrides, SecretSource, Settings, Tls, Wait, Wishes,
+};
+use crate::privacy::builtin::Kind;
 
 const CODE: &str = "abcdefghijklmnop";
 
@@ -59,6 +62,7 @@ fn three_lines_are_enough_for_qq_and_163() {
 
 /// Each key reaches the setting of its name.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a line for each key")]
 fn every_key_arrives() {
     let text = r#"
 account = "b"
@@ -80,6 +84,10 @@ attach = "tail"
 max_attachment = "1 MiB"
 keep = "2days"
 keep_size = 4096
+[privacy]
+redact = ['a{1,2}', "b"]
+keep = ["aws", "jwt"]
+hide_command = true
 [accounts.b]
 address = "me@example.org"
 auth_code = { env = "CODE" }
@@ -107,6 +115,8 @@ timeout = "1500ms"
     assert_eq!(it.notify.keep_trying, Duration::from_secs(1800));
     assert_eq!((it.log.tail_lines, it.log.attach, it.log.max_attachment), (7, Attach::Tail, Some(1 << 20)));
     assert_eq!((it.log.keep, it.log.keep_size), (Duration::from_secs(172_800), 4096));
+    assert_eq!((it.privacy.redact.len(), &it.privacy.keep[..]), (2, &[Kind::Aws, Kind::Jwt][..]));
+    assert_eq!((it.privacy.command, it.privacy.wishes), (CommandLine::Hidden, Wishes::Known));
     let account = &it.accounts[0];
     assert_eq!(it.code_variables().collect::<Vec<_>>(), ["CODE"]);
     assert_eq!((account.address.as_str(), account.username.as_str()), ("me@example.org", "me"));
@@ -152,7 +162,7 @@ fn keys_of_later_versions_are_only_unknown() {
             &hint,
         );
     }
-    check(("[privacy]\nredact = []", Severity::Warning, 1), "privacy", "doesn't know it", "remove `privacy`");
+    check(("[watch]\nevery = []", Severity::Warning, 1), "watch", "doesn't know it", "remove `watch`");
 }
 
 #[test]
@@ -450,4 +460,40 @@ fn no_finding_ever_shows_a_code() {
             }
         }
     }
+}
+
+/// Catches a mail that is made as if the user had wished nothing kept out of it, because how he wrote it
+/// can't be read.
+#[test]
+fn wishes_that_cannot_be_read_are_known_to_be_some() {
+    let wishes = |text: &str| {
+        let (settings, found) = settings(text);
+        (settings.privacy.wishes, found.iter().any(|found| found.severity == Severity::Unusable))
+    };
+    for text in [
+        "[privacy]\nredact = ['(']",
+        "[privacy]\nredact = 5",
+        "[privacy]\nredact = [5]",
+        "[privacy]\nkeep = [\"asw\"]",
+        "[privacy]\nhide_command = \"yes\"",
+        "[privacy]\nredacts = ['a']",
+        "[privacy]\nhide = true",
+        "[log]\nredact = ['a']",
+        "redact = ['a']",
+        "privacy = true",
+        "[privcy]\nredact = ['a']",
+        "[privacy]\nredact = ['a",
+        "[privacy\nredact = ['a']",
+    ] {
+        assert_eq!(wishes(text), (Wishes::Unreadable, true), "{text}");
+    }
+    for text in ["", "[privacy]", "[privacy]\nredact = []", "[privacy]\nredact = 'a'", "[log]\ntail_line = 5"]
+    {
+        assert_eq!(wishes(text), (Wishes::Known, false), "{text}");
+    }
+    // A mistake elsewhere takes nothing from the mail.
+    assert_eq!(wishes("# [privacy]\n[log]\ntail_lines = \"x\"\nattach"), (Wishes::Known, true));
+    let (_, found) = settings("[privacy]\nredact = ['geheim(']");
+    assert_eq!(found[0].key.as_deref(), Some("privacy.redact"));
+    assert!(found[0].message.contains("isn't a regular expression: unclosed group"), "{}", found[0].message);
 }

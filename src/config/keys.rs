@@ -13,6 +13,8 @@ use super::provider::{self, Preset};
 use super::secret::Unfit;
 use super::values::{self, BadValue};
 use super::{Attach, Auth, Language, Mailbox, On, Secret, SecretSource, Tls, Wait};
+use crate::privacy::builtin::Kind;
+use crate::privacy::pattern::Pattern;
 
 /// What the template has where the user's address goes.
 pub const PLACEHOLDER_ADDRESS: &str = "your-number@qq.com";
@@ -44,6 +46,12 @@ pub struct FileConfig {
     pub reserve: Option<Option<u64>>,
     pub keep: Option<Duration>,
     pub keep_size: Option<u64>,
+    pub redact: Option<Vec<Pattern>>,
+    /// Of the built-in patterns.
+    pub keep_kinds: Option<Vec<Kind>>,
+    pub hide_command: Option<bool>,
+    /// Something of `[privacy]` can't be used, or may have stood where the file can't be read.
+    pub privacy_unreadable: bool,
     /// In the order of the file.
     pub accounts: Vec<FileAccount>,
     /// Where each key that was understood stands (`mail.to`, `accounts.qq.port`), lines from 1.
@@ -129,8 +137,18 @@ const LOG: &[Key<FileConfig>] = &[
     key("keep_size", |c, v| put(&mut c.keep_size, size(v))),
 ];
 
+const PRIVACY: &[Key<FileConfig>] = &[
+    key("redact", |c, v| put(&mut c.redact, patterns(v))),
+    key("keep", |c, v| put(&mut c.keep_kinds, kinds(v))),
+    key("hide_command", |c, v| put(&mut c.hide_command, switch(v))),
+];
+
+/// The table whose keys keep something out of mails.
+pub(super) const PRIVATE: &str = "privacy";
+
 /// The tables and their keys; `accounts` stands apart, since its tables have names of the user's.
-pub(super) const TABLES: &[(&str, &[Key<FileConfig>])] = &[("mail", MAIL), ("notify", NOTIFY), ("log", LOG)];
+pub(super) const TABLES: &[(&str, &[Key<FileConfig>])] =
+    &[("mail", MAIL), ("notify", NOTIFY), ("log", LOG), (PRIVATE, PRIVACY)];
 
 /// The keys of an `[accounts.NAME]`.
 pub(super) const ACCOUNT: &[Key<FileAccount>] = &[
@@ -249,6 +267,33 @@ fn mailboxes(item: &Item<'_>) -> Result<Vec<Mailbox>, BadValue> {
             .collect(),
         other => Err(wrong_type(other, "an address or a list of them", fix)),
     }
+}
+
+/// One text, or a list of them.
+fn texts<'a>(item: &'a Item<'_>, wanted: &str, fix: &str) -> Result<Vec<&'a str>, BadValue> {
+    match item.value {
+        DeValue::String(text) => Ok(vec![text]),
+        DeValue::Array(list) => list
+            .iter()
+            .map(|one| one.get_ref().as_str().ok_or_else(|| wrong_type(one.get_ref(), wanted, fix)))
+            .collect(),
+        other => Err(wrong_type(other, "a list", fix)),
+    }
+}
+
+fn patterns(item: &Item<'_>) -> Result<Vec<Pattern>, BadValue> {
+    let fix = "write regular expressions in single quotes: redact = ['emp-[0-9]+']";
+    texts(item, "a regular expression in quotes", fix)?.into_iter().map(values::pattern).collect()
+}
+
+fn kinds(item: &Item<'_>) -> Result<Vec<Kind>, BadValue> {
+    let names = texts(item, "a name in quotes", "write names of built-in patterns: keep = [\"aws\"]")?;
+    names.into_iter().map(values::kind).collect()
+}
+
+fn switch(item: &Item<'_>) -> Result<bool, BadValue> {
+    let fix = "write true or false, without quotes";
+    item.value.as_bool().ok_or_else(|| wrong_type(item.value, "a switch", fix))
 }
 
 fn own_address(item: &Item<'_>) -> Result<String, BadValue> {

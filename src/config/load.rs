@@ -80,11 +80,14 @@ enum Origin {
 pub fn load(request: &LoadRequest<'_>) -> Loaded {
     let target = request.target().map(|(path, origin)| (absolute(&path), origin));
     let mut diagnostics = Vec::new();
-    let mut read = None;
+    let (mut read, mut unread) = (None, false);
     if let Some((path, origin)) = &target {
         match read_file(path, *origin) {
             Ok(found) => read = found,
-            Err(diagnostic) => diagnostics.push(*diagnostic),
+            Err(diagnostic) => {
+                unread = true;
+                diagnostics.push(*diagnostic);
+            }
         }
     }
     let (mut config, meta) = match (&read, &target) {
@@ -93,7 +96,7 @@ pub fn load(request: &LoadRequest<'_>) -> Loaded {
             diagnostics.extend(found);
             (config, read.meta.as_ref())
         }
-        _ => (FileConfig::default(), None),
+        _ => (FileConfig { privacy_unreadable: unread, ..FileConfig::default() }, None),
     };
     if let Some(meta) = meta {
         withhold_exposed_codes(&mut config, meta, &mut diagnostics);

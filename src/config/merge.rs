@@ -14,8 +14,8 @@ use super::file::place;
 use super::keys::FileConfig;
 use super::values::{self, BadValue};
 use super::{
-    Attach, Diagnostic, Language, LogSettings, MailSettings, Mailbox, NotifySettings, On, Overrides,
-    Settings, Severity, Source, Wait,
+    Attach, CommandLine, Diagnostic, Language, LogSettings, MailSettings, Mailbox, NotifySettings, On,
+    Overrides, PrivacySettings, Settings, Severity, Source, Wait, Wishes,
 };
 use crate::cli::Pty;
 
@@ -95,6 +95,18 @@ const OVERRIDABLE: &[Overridable] = &[
         flag: "--log",
         is_set: |o| o.attach.is_some(),
     },
+    Overridable {
+        key: "privacy.redact",
+        variable: "NOTIFY_DONE_REDACT",
+        flag: "--redact",
+        is_set: |o| o.redact.is_some(),
+    },
+    Overridable {
+        key: "privacy.hide_command",
+        variable: "NOTIFY_DONE_HIDE_COMMAND",
+        flag: "--hide-command",
+        is_set: |o| o.hide_command.is_some(),
+    },
 ];
 
 struct Environment<'a> {
@@ -158,6 +170,29 @@ impl Environment<'_> {
             }
         }
         Some(usable).filter(|list| !list.is_empty())
+    }
+
+    /// Patterns, one to a line: a comma may stand in one. Whether they can be used is seen when they are
+    /// merged; what isn't text is passed on as a pattern that can't, for a mail without them would tell
+    /// what they are to hide.
+    fn patterns(&mut self, key: &str) -> Option<Vec<String>> {
+        let known = OVERRIDABLE.iter().find(|known| known.key == key)?;
+        let Ok(text) = (self.lookup)(known.variable)?.into_string() else { return Some(vec![String::new()]) };
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        Some(lines.map(str::to_owned).collect()).filter(|list: &Vec<String>| !list.is_empty())
+    }
+
+    /// A switch that hides something: what is neither yes nor no hides it.
+    fn hides(&mut self, key: &str) -> Option<bool> {
+        let known = OVERRIDABLE.iter().find(|known| known.key == key)?;
+        let text = (self.lookup)(known.variable).filter(|text| !text.is_empty())?;
+        match values::yes_or_no(&text.to_string_lossy()) {
+            Ok(hides) => Some(hides),
+            Err(BadValue { what, fix }) => {
+                self.warn(known.variable, Some(key), BadValue::new(format!("{what}; it counts as 1"), fix));
+                Some(true)
+            }
+        }
     }
 
     fn warn(&mut self, variable: &str, key: Option<&str>, bad: BadValue) {
@@ -247,6 +282,8 @@ pub fn env_overrides(lookup: &dyn Fn(&str) -> Option<OsString>) -> (Overrides, V
         keep_trying: env.value("notify.keep_trying", values::duration),
         tail_lines: env.value("log.tail_lines", values::tail_lines),
         attach: env.value("log.attach", Attach::from_str),
+        redact: env.patterns("privacy.redact"),
+        hide_command: env.hides("privacy.hide_command"),
     };
     (overrides, env.diagnostics)
 }
@@ -270,8 +307,17 @@ impl Overrides {
             keep_trying: self.keep_trying.or(lower.keep_trying),
             tail_lines: self.tail_lines.or(lower.tail_lines),
             attach: self.attach.or(lower.attach),
+            redact: both(self.redact, lower.redact),
+            hide_command: self.hide_command.or(lower.hide_command),
         }
     }
+}
+
+/// A pattern more never lets a lower layer's through.
+fn both(upper: Option<Vec<String>>, lower: Option<Vec<String>>) -> Option<Vec<String>> {
+    let (Some(mut upper), Some(lower)) = (upper.clone(), lower.clone()) else { return upper.or(lower) };
+    upper.extend(lower);
+    Some(upper)
 }
 
 /// Where each key's value came from: for `doctor`, and for messages that point at the right place.
@@ -363,8 +409,38 @@ pub fn resolve(file: &FileConfig, over: &Overrides) -> (Settings, Vec<Diagnostic
             keep: file.keep.unwrap_or(log.keep),
             keep_size: file.keep_size.unwrap_or(log.keep_size),
         },
+        privacy: privacy(file, over, &mut diagnostics),
     };
     (settings, diagnostics)
+}
+
+/// The patterns of all layers together.
+fn privacy(file: &FileConfig, over: &Overrides, diagnostics: &mut Vec<Diagnostic>) -> PrivacySettings {
+    let mut redact = file.redact.clone().unwrap_or_default();
+    let mut wishes = if file.privacy_unreadable { Wishes::Unreadable } else { Wishes::Known };
+    for text in over.redact.iter().flatten() {
+        match values::pattern(text) {
+            Ok(pattern) => redact.push(pattern),
+            Err(BadValue { what, fix }) => {
+                wishes = Wishes::Unreadable;
+                diagnostics.push(Diagnostic {
+                    severity: Severity::Unusable,
+                    // Which of the two it was, the merged overrides don't tell.
+                    place: "--redact or NOTIFY_DONE_REDACT".to_owned(),
+                    key: Some("privacy.redact".to_owned()),
+                    message: what,
+                    hint: Some(fix),
+                });
+            }
+        }
+    }
+    let hides = over.hide_command.or(file.hide_command).unwrap_or_default();
+    PrivacySettings {
+        redact,
+        keep: file.keep_kinds.clone().unwrap_or_default(),
+        command: if hides { CommandLine::Hidden } else { CommandLine::Shown },
+        wishes,
+    }
 }
 
 fn no_such_account(file: &FileConfig, over: &Overrides, name: &str) -> Option<Diagnostic> {

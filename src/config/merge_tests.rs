@@ -27,6 +27,8 @@ fn every_variable_arrives() {
         ("NOTIFY_DONE_KEEP_TRYING", "2h"),
         ("NOTIFY_DONE_TAIL", "9"),
         ("NOTIFY_DONE_LOG", "none"),
+        ("NOTIFY_DONE_REDACT", "a,b\nc"),
+        ("NOTIFY_DONE_HIDE_COMMAND", "1"),
     ]);
     assert_eq!(found, []);
     assert_eq!(addresses(it.to.as_ref().unwrap()), ["a@example.com", "\"Li, Lei\" <b@example.com>"]);
@@ -38,7 +40,11 @@ fn every_variable_arrives() {
     assert_eq!(it.wait, Some(Wait::For(Duration::ZERO)));
     assert_eq!(it.keep_trying, Some(Duration::from_secs(7200)));
     assert_eq!((it.tail_lines, it.attach), (Some(9), Some(Attach::None)));
-    // Provenance knows the same thirteen: none is forgotten when a key is added.
+    assert_eq!(
+        (it.redact.clone(), it.hide_command),
+        (Some(vec!["a,b".to_owned(), "c".to_owned()]), Some(true))
+    );
+    // Provenance knows the same fifteen: none is forgotten when a key is added.
     let provenance = Provenance::default().with_env(&it);
     for known in OVERRIDABLE {
         assert_eq!(provenance.source(known.key), Source::Env(known.variable.to_owned()));
@@ -118,7 +124,7 @@ fn flags_over_environment_over_file_over_defaults() {
     assert_eq!(provenance.source("notify.wait"), Source::Default);
 }
 
-/// Catches a key whose layers are the wrong way round: all twelve, and the file beneath them.
+/// Catches a key whose layers are the wrong way round: all thirteen, and the file beneath them.
 #[test]
 fn each_key_of_an_upper_layer_wins() {
     let layer = |n: u8| {
@@ -140,13 +146,15 @@ fn each_key_of_an_upper_layer_wins() {
             keep_trying: Some(Duration::from_secs(n.into())),
             tail_lines: Some(n.into()),
             attach: Some(if odd { Attach::Tail } else { Attach::None }),
+            redact: None,
+            hide_command: Some(odd),
         }
     };
     assert_eq!(layer(1).or(layer(2)), layer(1));
     assert_eq!(Overrides::default().or(layer(2)), layer(2));
     let text = "lang = \"auto\"\naccount = \"file\"\n[mail]\nfrom_name = \"file\"\nsubject = \"file\"\n\
                 [notify]\non = \"always\"\nmin_duration = \"5m\"\nwait = \"5m\"\nkeep_trying = \"5m\"\n\
-                [log]\ntail_lines = 300\nattach = \"full\"\n";
+                [log]\ntail_lines = 300\nattach = \"full\"\n[privacy]\nhide_command = true\n";
     let (file, found) = parse(text, Path::new("notify.toml"));
     assert_eq!(found, []);
     for n in [1, 2] {
@@ -157,6 +165,7 @@ fn each_key_of_an_upper_layer_wins() {
         assert_eq!((Some(notify.on), Some(notify.min_duration)), (over.on, over.min_duration));
         assert_eq!((Some(notify.wait), Some(log.attach)), (over.wait, over.attach));
         assert_eq!((Some(log.tail_lines), Some(notify.keep_trying)), (over.tail_lines, over.keep_trying));
+        assert_eq!(settings.privacy.command == CommandLine::Hidden, over.hide_command.unwrap());
     }
 }
 
@@ -210,4 +219,58 @@ fn variables_of_a_run() {
     let places: Vec<_> = found.iter().map(|d| d.place.as_str()).collect();
     assert_eq!(places, bad.map(|(name, _)| name));
     assert!(found.iter().all(|d| d.severity == Severity::Warning && d.hint.is_some()));
+}
+
+/// Catches a pattern of one layer that lets through what another's would take out, and a comma that cuts
+/// one in two.
+#[test]
+fn patterns_of_all_layers_are_used() {
+    let (file, found) = parse("[privacy]\nredact = ['file[0-9]']", Path::new("notify.toml"));
+    assert_eq!(found, []);
+    let (env, found) = environment(&[("NOTIFY_DONE_REDACT", "env{2,3}\n\nother\n")]);
+    assert_eq!(found, []);
+    let flags = Overrides { redact: Some(vec!["flag".to_owned()]), ..Overrides::default() };
+    let over = flags.or(env);
+    assert_eq!(over.redact, Some(["flag", "env{2,3}", "other"].map(str::to_owned).to_vec()));
+    let (settings, found) = resolve(&file, &over);
+    assert_eq!(found, []);
+    assert_eq!((settings.privacy.redact.len(), settings.privacy.wishes), (4, Wishes::Known));
+    // As it is read back from run.json by whoever makes the mail later.
+    let json = serde_json::to_string(&over).unwrap();
+    assert_eq!(serde_json::from_str::<Overrides>(&json).unwrap(), over);
+    assert_eq!(serde_json::from_str::<Overrides>("{}").unwrap(), Overrides::default());
+}
+
+/// Catches a mail that tells what a pattern was to hide, because that pattern can't be used.
+#[test]
+fn a_pattern_that_cannot_be_used_holds_the_mail() {
+    let file = FileConfig::default();
+    for bad in ["(", "x*", r"\w{1000}{1000}"] {
+        let (env, found) = environment(&[("NOTIFY_DONE_REDACT", bad)]);
+        assert_eq!(found, []);
+        let (settings, found) = resolve(&file, &env);
+        assert_eq!(settings.privacy.wishes, Wishes::Unreadable);
+        let [found] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((found.severity, found.key.as_deref()), (Severity::Unusable, Some("privacy.redact")));
+        assert!(found.place.contains("NOTIFY_DONE_REDACT") && found.hint.is_some());
+    }
+    let unreadable = |name: &str| {
+        use std::os::unix::ffi::OsStringExt;
+        (name == "NOTIFY_DONE_REDACT").then(|| OsString::from_vec(vec![b'a', 0xff]))
+    };
+    let (settings, found) = resolve(&file, &env_overrides(&unreadable).0);
+    assert_eq!((settings.privacy.wishes, found.len()), (Wishes::Unreadable, 1));
+}
+
+/// Catches a command that is told, because the word that hides it isn't known.
+#[test]
+fn what_is_neither_yes_nor_no_hides_the_command() {
+    let hides = |value: &str| {
+        let (env, found) = environment(&[("NOTIFY_DONE_HIDE_COMMAND", value)]);
+        (env.hide_command, found.len())
+    };
+    assert_eq!(
+        [hides("1"), hides("no"), hides("ture"), hides("")],
+        [(Some(true), 0), (Some(false), 0), (Some(true), 1), (None, 0)]
+    );
 }

@@ -26,6 +26,9 @@ pub use merge::{OfRun, Provenance};
 pub use provider::{Auth, Endpoint, Server, Tls};
 pub use secret::{Secret, SecretSource};
 
+use crate::privacy::builtin::Kind;
+use crate::privacy::pattern::Pattern;
+
 /// Everything, resolved. Handed out in parts: no stage takes the whole.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -37,6 +40,7 @@ pub struct Settings {
     pub mail: MailSettings,
     pub notify: NotifySettings,
     pub log: LogSettings,
+    pub privacy: PrivacySettings,
 }
 
 impl Settings {
@@ -123,6 +127,35 @@ pub struct LogSettings {
     pub keep_size: u64,
 }
 
+/// What a mail must not carry.
+#[derive(Debug, Clone, Default)]
+pub struct PrivacySettings {
+    /// What matches is taken out; those of file, environment and flags together.
+    pub redact: Vec<Pattern>,
+    /// Of the built-in set, what stays.
+    pub keep: Vec<Kind>,
+    pub command: CommandLine,
+    pub wishes: Wishes,
+}
+
+/// May a mail tell the command line?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CommandLine {
+    #[default]
+    Shown,
+    Hidden,
+}
+
+/// Is it known what the user wants kept out of mails?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wishes {
+    #[default]
+    Known,
+    /// Something of it can't be read. A mail that is made now, and goes out when the settings are
+    /// mended, must not carry what should have been taken out of it.
+    Unreadable,
+}
+
 /// What of the log goes with the mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
@@ -175,6 +208,10 @@ pub struct Overrides {
     pub keep_trying: Option<Duration>,
     pub tail_lines: Option<u32>,
     pub attach: Option<Attach>,
+    /// Patterns as they were written; these come to those of a lower layer. One that can't be used is
+    /// found when they are merged, by whoever makes the mail.
+    pub redact: Option<Vec<String>>,
+    pub hide_command: Option<bool>,
 }
 
 /// Where a value came from.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::secret::may_hold_code;
 use super::{Attach, Auth, Language, Mailbox, On, Tls, Wait};
+use crate::privacy::builtin::{KINDS, Kind};
+use crate::privacy::pattern::{Pattern, Unfit};
 
 /// A value that can't be used: what is wrong with it, and how to write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,6 +194,47 @@ pub fn yes_or_no(text: &str) -> Result<bool, BadValue> {
         "0" | "false" | "no" | "off" => Ok(false),
         _ => Err(BadValue::new(format!("{} is neither 1 nor 0", quoted(text)), "write 1 for yes, 0 for no")),
     }
+}
+
+/// A regular expression of what is to be taken out of mails.
+///
+/// # Errors
+/// When it isn't one, or none that helps.
+pub fn pattern(text: &str) -> Result<Pattern, BadValue> {
+    Pattern::new(text).map_err(|unfit| match unfit {
+        Unfit::Empty => BadValue::new("is an empty regular expression", "write one, or remove it"),
+        Unfit::MatchesNothing => BadValue::new(
+            format!("{} also matches where there is nothing", quoted(text)),
+            "require a character: `x+`, not `x*`",
+        ),
+        Unfit::TooLarge => BadValue::new(
+            format!("{} takes too much memory", quoted(text)),
+            "use smaller counts in { }, or several patterns",
+        ),
+        Unfit::Syntax(why) => BadValue::new(
+            format!("{} isn't a regular expression: {why}", quoted(text)),
+            "mend it, or escape what is meant literally: `\\(`; in notify.toml use single quotes",
+        ),
+    })
+}
+
+/// The same as the text that it is: what a flag asks for is kept as it was typed.
+pub fn pattern_text(text: &str) -> Result<String, BadValue> {
+    pattern(text).map(|_| text.to_owned())
+}
+
+/// The name of a built-in pattern.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn kind(name: &str) -> Result<Kind, BadValue> {
+    name.parse().map_err(|()| {
+        let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+        BadValue::new(
+            format!("{} isn't a built-in pattern", quoted(name)),
+            format!("write one of: {}", names.join(", ")),
+        )
+    })
 }
 
 /// A text that goes into one line of a header, a greeting or a terminal.

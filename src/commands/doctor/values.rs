@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use crate::config::secret::may_hold_code;
-use crate::config::{Account, Attach, Auth, Language, Mailbox, On, SecretSource, Settings, Tls, Wait};
+use crate::config::{
+    Account, Attach, Auth, CommandLine, Language, Mailbox, On, SecretSource, Settings, Tls, Wait,
+};
+use crate::privacy::builtin::KINDS;
 use crate::render::amount::size;
 use crate::report::text::one_line;
 
@@ -36,7 +39,7 @@ pub fn secret(source: &SecretSource) -> String {
 }
 
 fn of_settings(settings: &Settings, key: &str) -> Option<String> {
-    let Settings { lang, account, mail, notify, log, .. } = settings;
+    let Settings { lang, account, mail, notify, log, privacy, .. } = settings;
     Some(match key {
         "account" => account.clone()?,
         "lang" => match lang {
@@ -74,6 +77,13 @@ fn of_settings(settings: &Settings, key: &str) -> Option<String> {
         "log.reserve" => log.reserve.map_or_else(|| "auto".to_owned(), size),
         "log.keep" => time(log.keep),
         "log.keep_size" => size(log.keep_size),
+        // A pattern may be the secret itself.
+        "privacy.redact" => privacy.redact.len().to_string(),
+        "privacy.keep" => {
+            let kept = KINDS.iter().filter(|(_, kind)| privacy.keep.contains(kind));
+            kept.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        }
+        "privacy.hide_command" => (privacy.command == CommandLine::Hidden).to_string(),
         _ => return None,
     })
 }
