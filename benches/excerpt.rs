@@ -13,7 +13,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use notify_done::report::build::{Input, build};
+use notify_done::privacy::{Options, Redactor};
+use notify_done::report::build::{CommandName, Input, build};
 use notify_done::run::facts::{End, Holds, LogPart, Origin, RunFacts, RunId, RunStart};
 use notify_done::spool::reader::tail;
 
@@ -106,8 +107,20 @@ fn once(case: &str) -> (Duration, u64) {
     let start = on_cpu();
     let tails = facts.log.iter().map(|part| tail(part).unwrap()).collect();
     let zone = jiff::tz::TimeZone::UTC;
-    let report =
-        build(Input { facts: &facts, tails, tail_lines: 50, logs: Vec::new(), files: Vec::new(), zone });
+    let redactor = &Redactor::new(&Options::default());
+    let (logs, command, log_places) = (Vec::new(), CommandName::Told, None);
+    let facts = &facts;
+    let report = build(Input {
+        facts,
+        tails,
+        tail_lines: 50,
+        logs,
+        files: Vec::new(),
+        zone,
+        redactor,
+        command,
+        log_places,
+    });
     let time = on_cpu() - start;
     let peak = memory("VmHWM:") - before;
     std::hint::black_box(&report);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
+use super::private::Private;
 use crate::config::{Attach, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::mail::compose::{Content, Short, compose, compose_plain};
@@ -57,6 +58,7 @@ pub struct Draft<'a> {
     settings: &'a Settings,
     lang: Lang,
     policy: Policy,
+    private: Private,
 }
 
 impl<'a> Draft<'a> {
@@ -68,14 +70,15 @@ impl<'a> Draft<'a> {
 
     /// A mail of at most so many bytes on the wire.
     pub fn within(facts: &RunFacts, settings: &'a Settings, lang: Lang, max_message: u64) -> Self {
+        let private = Private::of(settings);
         let policy = Policy {
-            attach: settings.log.attach,
+            attach: if private.withholds() { Attach::None } else { settings.log.attach },
             max_attachment: settings.log.max_attachment,
             max_message,
             tail_bytes: TAIL_BYTES,
         };
         let files = files::find(&facts.start.attach);
-        Self { facts: facts.clone(), files, settings, lang, policy }
+        Self { facts: private.facts(facts, lang), files, settings, lang, policy, private }
     }
 
     /// For its words alone.
@@ -100,13 +103,18 @@ impl<'a> Draft<'a> {
     }
 
     fn picture(&self, prepared: Prepared) -> Picture {
-        let Self { facts, settings, lang, .. } = self;
+        let Self { facts, settings, lang, private, .. } = self;
         let tail_lines = usize::try_from(settings.log.tail_lines).unwrap_or(usize::MAX);
         // A part that can't be read has its trouble told in its note; the others still show.
-        let tails = facts.log.iter().filter_map(|part| tail(part).ok()).collect();
-        let Prepared { logs, files, .. } = prepared;
-        let report = build(Input { facts, tails, tail_lines, logs, files, zone: TimeZone::system() });
-        let rendered = render(&report, *lang, settings.mail.subject.as_deref());
+        let shown = if private.withholds() { &[] } else { facts.log.as_slice() };
+        let tails = shown.iter().filter_map(|part| tail(part).ok()).collect();
+        let Prepared { logs, files, places, .. } = prepared;
+        let log_places = logs.iter().any(|log| log.attachment.is_some()).then_some(places);
+        let (redactor, command, zone) = (&private.redactor, private.command(*lang), TimeZone::system());
+        let report =
+            build(Input { facts, tails, tail_lines, logs, files, zone, redactor, command, log_places });
+        let subject = settings.mail.subject.as_deref().map(|template| redactor.text(template).0);
+        let rendered = render(&report, *lang, subject.as_deref());
         let plain = plain(&report, *lang);
         Picture { report, rendered, plain }
     }
@@ -149,8 +157,7 @@ impl<'a> Draft<'a> {
             parts: &self.facts.log,
             files: &self.files,
             policy: &self.policy,
-            // Here the log's bytes can be made to pass something on their way into the mail.
-            filter: None,
+            filter: Some(&self.private),
             folder: parts,
         })?;
         let (attachments, mut short) =

@@ -13,6 +13,7 @@ pub mod notice;
 pub mod outbox;
 pub mod pipe;
 pub mod preview;
+mod private;
 pub mod prune;
 mod remake;
 pub mod run;

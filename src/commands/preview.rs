@@ -30,7 +30,7 @@ pub fn run(args: &PreviewArgs, ui: &Ui) -> Result<Exit> {
     // The run's own options, since it is the run's mail; but in the language asked for now.
     let asked = Overrides { lang: context.overrides.lang, ..Overrides::default() };
     let context = context.for_run(asked.or(view.record.overrides.clone()));
-    let loaded = context.load_without_codes();
+    let loaded = context.load();
     loaded.diagnostics.iter().chain(&context.diagnostics).for_each(|d| ui.diagnostic(d));
     let lang = context.lang(&loaded.settings);
     let mut draft = Draft::whole(facts, &loaded.settings, lang);

@@ -32,7 +32,7 @@ pub fn smaller(entry: &Entry, remake: &Remake) -> Result<()> {
     }
     let nothing = CommonArgs { config: None, verbose: false, quiet: false };
     let context = Context::new(&nothing, Overrides::default()).for_run(overrides);
-    let loaded = context.load_without_codes();
+    let loaded = context.load();
     let lang = lang_of(entry, &facts, &loaded.settings, context.lang(&loaded.settings));
     let mut draft = Draft::within(&facts, &loaded.settings, lang, remake.most);
     draft.write(&remake.body, &remake.parts(), entry.id.as_str()).map(drop)

@@ -2,6 +2,7 @@
 
 use super::common;
 use super::find::{self, State, View};
+use super::private::Local;
 use super::runs_show::{self, state_word};
 use super::{runs_log, runs_stop, words};
 use crate::cli::RunsAction;
@@ -22,10 +23,10 @@ const NAME_COLUMNS: usize = 60;
 pub fn run(action: &RunsAction, ui: &Ui) -> Result<Exit> {
     let lang = common::language(Language::Auto);
     match action {
-        RunsAction::List { json: true, .. } => list_as_json(ui),
-        RunsAction::List { all, .. } => list(*all, lang, ui),
-        RunsAction::Show { run, json, .. } => {
-            let view = find::find(run.as_deref())?;
+        RunsAction::List { json: true, common, .. } => list_as_json(&Local::new(common), ui),
+        RunsAction::List { all, common, .. } => list(&Local::new(common), *all, lang, ui),
+        RunsAction::Show { run, json, common } => {
+            let view = Local::new(common).clean(find::find(run.as_deref())?);
             Ok(told(&if *json { runs_show::json(&view) } else { runs_show::text(&view, lang) }))
         }
         RunsAction::Log { run, follow, .. } => runs_log::run(find::find(run.as_deref())?, *follow, ui),
@@ -39,18 +40,18 @@ pub(super) fn told(text: &str) -> Exit {
 }
 
 /// What can be read; the others are told with their reason.
-fn readable(ui: &Ui) -> Vec<View> {
-    let tell = |view: Result<View>| view.map_err(|error| ui.error(&error)).ok();
+fn readable(local: &Local, ui: &Ui) -> Vec<View> {
+    let tell = |view: Result<View>| view.map(|view| local.clean(view)).map_err(|error| ui.error(&error)).ok();
     find::all().into_iter().filter_map(|(_, view)| tell(view)).collect()
 }
 
-fn list_as_json(ui: &Ui) -> Result<Exit> {
-    Ok(told(&runs_show::json_list(&readable(ui))))
+fn list_as_json(local: &Local, ui: &Ui) -> Result<Exit> {
+    Ok(told(&runs_show::json_list(&readable(local, ui))))
 }
 
 /// The newest last, where the eye is; a run that goes on is never left out.
-fn list(all: bool, lang: Lang, ui: &Ui) -> Result<Exit> {
-    let views = readable(ui);
+fn list(local: &Local, all: bool, lang: Lang, ui: &Ui) -> Result<Exit> {
+    let views = readable(local, ui);
     let old = if all { 0 } else { views.len().saturating_sub(SHOWN) };
     let goes_on = |view: &View| !matches!(view.state, State::Over(_));
     let shown: Vec<&View> = views

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use super::find::{State, View};
 use super::words::either;
+use crate::privacy::{Options, Redactor};
 use crate::render::amount::{self, Detail};
 use crate::render::i18n::Lang;
 use crate::render::{state, terminal};
-use crate::report::build::{Input, build};
+use crate::report::build::{CommandName, Input, build};
 use crate::report::name::display_command;
 use crate::report::text::one_line;
 use crate::run::alive::still_runs;
@@ -60,17 +61,20 @@ pub fn text(view: &View, lang: Lang) -> String {
     let mut rows = match &view.state {
         State::Over(facts) => {
             let zone = TimeZone::system();
-            terminal::facts(
-                &build(Input {
-                    facts,
-                    tails: Vec::new(),
-                    tail_lines: 0,
-                    logs: Vec::new(),
-                    files: Vec::new(),
-                    zone,
-                }),
-                lang,
-            )
+            let (tails, logs, command) = (Vec::new(), Vec::new(), CommandName::Told);
+            let redactor = &Redactor::new(&Options::default());
+            let input = Input {
+                facts,
+                tails,
+                tail_lines: 0,
+                logs,
+                files: Vec::new(),
+                zone,
+                redactor,
+                command,
+                log_places: None,
+            };
+            terminal::facts(&build(input), lang)
         }
         _ => {
             let at = start.started.to_zoned(TimeZone::system());

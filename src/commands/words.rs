@@ -11,6 +11,21 @@ use crate::outbox::entry::{AttemptRecord, Contact};
 use crate::render::i18n::Lang;
 use crate::report::name::display_command;
 
+/// What names a run in its mail whose command line is hidden, and that has no title.
+pub fn some_command(lang: Lang) -> &'static str {
+    either(lang, "command", "命令")
+}
+
+/// The note of a mail that was made while `[privacy]` of notify.toml couldn't be read.
+pub fn withheld(lang: Lang) -> &'static str {
+    either(
+        lang,
+        "This mail tells nothing of the command and its output: what notify.toml wants taken out of mails \
+         could not be read when it was made. `notify-done preview` shows the whole mail.",
+        "本邮件不含命令及其输出：生成邮件时无法读取 notify.toml 中的隐私设置。可用 `notify-done preview` 查看完整邮件。",
+    )
+}
+
 /// Both languages of one sentence.
 pub fn either<'a>(lang: Lang, en: &'a str, zh: &'a str) -> &'a str {
     match lang {

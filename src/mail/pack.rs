@@ -29,6 +29,11 @@ pub trait Filter {
     /// # Errors
     /// Those of either.
     fn pass(&self, from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<u64>;
+
+    /// What a file of the user's is called in the mail; its bytes are the user's own choice.
+    fn name(&self, name: &str) -> String {
+        name.to_owned()
+    }
 }
 
 /// What is to be written, and where.

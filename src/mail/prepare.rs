@@ -153,7 +153,7 @@ impl Desk<'_> {
         };
         let note = match fate {
             Ok((Ready { media, path, pieces, packed, .. }, why)) => {
-                let own = names::of_file(&file.path);
+                let own = self.name_of(file);
                 let name = names.next(&if packed.is_some() { format!("{own}.zip") } else { own });
                 self.made.attachments.push(Attachment { name: name.clone(), media, path, pieces });
                 let packed = packed.zip(why).map(|(bytes, why)| PackedFile { bytes, why });
@@ -162,6 +162,14 @@ impl Desk<'_> {
             Err(why) => note(file.typed.clone(), FileFate::LeftOut(why)),
         };
         self.made.files.push(note);
+    }
+
+    fn name_of(&self, file: &Found) -> String {
+        let name = names::of_file(&file.path);
+        match self.wishes.filter {
+            Some(filter) => filter.name(&name),
+            None => name,
+        }
     }
 
     /// A file of the user's: whole, or not at all.
@@ -185,7 +193,8 @@ impl Desk<'_> {
             return Ok(Err(LeftOut::TooLarge));
         }
         let shape = Shape::Zip(Effort::for_bytes(bytes));
-        let (path, inner) = (file.path.as_path(), name.as_str());
+        let shown = self.name_of(file);
+        let (path, inner) = (file.path.as_path(), shown.as_str());
         let ending = Ending::Silent;
         match self.pack(&Source { path, pieces: &pieces, ending, filter: None, inner }, shape, room)? {
             Packed::Fits(part) if part.missing > 0 => Ok(Err(LeftOut::Changed)),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use notify_done::report::build::{Input, build};
+use notify_done::privacy::{Options, Redactor};
+use notify_done::report::build::{CommandName, Input, build};
 use notify_done::report::model::Report;
 use notify_done::run::facts::{AttachFiles, End, Holds, Origin, RunFacts, RunId, RunStart};
 use notify_done::spool::tail::{RawTail, Stream};
@@ -37,8 +38,10 @@ fn report(end: End, parts: &[(Holds, Stream, &str)]) -> Report {
         tail
     };
     let tails = parts.iter().map(tail).collect();
-    let (logs, files) = (Vec::new(), Vec::new());
-    build(Input { facts: &facts, tails, tail_lines: 5, logs, files, zone: TimeZone::UTC })
+    let redactor = &Redactor::new(&Options::default());
+    let (facts, logs, zone) = (&facts, Vec::new(), TimeZone::UTC);
+    let (command, log_places) = (CommandName::Told, None);
+    build(Input { facts, tails, tail_lines: 5, logs, files: Vec::new(), zone, redactor, command, log_places })
 }
 
 fn traceback(message: &str) -> String {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::tz::{TimeZone, offset};
-use notify_done::report::build::{Input, build};
+use notify_done::privacy::{Options, Redactor};
+use notify_done::report::build::{CommandName, Input, build};
 use notify_done::report::model::{Carried, Colour, Excerpt, FurtherUp, Line, LogNote, Report, Stream, Style};
 use notify_done::run::facts::{
     Ci, Death, End, Holds, LogPart, Origin, OutOfMemory, PartTrouble, RunFacts, RunId, RunStart, Usage,
@@ -60,13 +61,19 @@ pub fn log(name: &str, holds: Holds, bytes: u64, carried: Carried) -> LogNote {
 }
 
 pub fn report(facts: &RunFacts, tails: Vec<RawTail>, logs: Vec<LogNote>) -> Report {
+    let redactor = Redactor::new(&Options::default());
+    let (zone, command) = (TimeZone::fixed(offset(8)), CommandName::Told);
+    let (redactor, log_places) = (&redactor, None);
     build(Input {
         facts,
         tails,
         tail_lines: 10_000,
         logs,
         files: Vec::new(),
-        zone: TimeZone::fixed(offset(8)),
+        zone,
+        redactor,
+        command,
+        log_places,
     })
 }
 

@@ -16,6 +16,7 @@ mod outbox;
 mod outbox_hand;
 mod outbox_watch;
 mod pipe;
+mod privacy;
 mod size;
 mod timer;
 
