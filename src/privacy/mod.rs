@@ -203,8 +203,10 @@ fn without_overlap(mut edits: Vec<Edit>) -> Vec<Edit> {
     let mut out: Vec<Edit> = Vec::with_capacity(edits.len());
     for next in edits {
         match out.last_mut() {
+            // What is inside of the rest of something has been counted with it.
+            Some(last) if next.range.end <= last.range.end => {}
             Some(last) if next.range.start < last.range.end => {
-                last.range.end = last.range.end.max(next.range.end);
+                last.range.end = next.range.end;
                 last.mark = last.mark.or(next.mark);
             }
             _ => out.push(next),

@@ -341,6 +341,14 @@ fn codes_go_in_every_form() {
     }
 }
 
+/// Catches a place that is counted twice: a code inside of a token that a colour cuts in two.
+#[test]
+fn a_place_is_counted_once() {
+    let redactor = Redactor::new(&Options { codes: &[Code { code: CODE }], ..Options::default() });
+    let text = "xox~b-1234567\u{1b}[1m89012-123456789012-abcdefghijklmnopqrstuvwx\u{1b}[0m".replace('~', "");
+    assert_eq!(redactor.text(&text), ("[redacted]\u{1b}[1m\u{1b}[0m".into(), 1));
+}
+
 fn with_patterns(patterns: &[&str]) -> Redactor {
     let patterns: Vec<_> = patterns.iter().map(|text| Pattern::new(text).unwrap()).collect();
     Redactor::new(&Options { patterns: &patterns, ..Options::default() })
