@@ -115,7 +115,8 @@ fn who_where_and_when() {
 #[test]
 fn the_attachment_is_the_output_byte_for_byte() {
     let scene = Scene::new();
-    let mut bytes: Vec<u8> = (0..=255).collect();
+    // With all letters in their order the account's code would be among them, and be taken out.
+    let mut bytes: Vec<u8> = (0..=255).filter(|byte| *byte != b'h').collect();
     bytes.extend_from_slice(b"\r\n.\r\n..\r\nlone\rcr\n\n.\n\x1b[31mred\x1b[0m\n50%\r100%\n");
     bytes.extend(std::iter::repeat_n(b'x', 200_000));
     bytes.extend((0..=255).rev().cycle().take(100_003));
