@@ -151,7 +151,7 @@ mod tests {
         let clean = "训练 password=[redacted] and token=[redacted] 完成";
         let (start, end) = (text.find("hunter2").unwrap(), text.find(" and").unwrap());
         let last = text.find("完成").unwrap();
-        let range = |start: usize, end: usize| Vec::from([start..end]);
+        let range = |start: usize, end: usize| std::iter::once(start..end).collect::<Vec<_>>();
         for (styles, styled) in [
             (range(0, 6), "训练"),
             (range(0, text.len()), clean),
