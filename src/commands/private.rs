@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufRead, Write};
+use std::ops::Range;
 
 use super::common::Context;
 use super::find::{State, View};
@@ -68,6 +69,10 @@ impl Private {
 impl Filter for Private {
     fn pass(&self, mut from: &mut dyn BufRead, mut to: &mut dyn Write) -> io::Result<Places> {
         self.redactor.redact_stream(&mut from, &mut to)
+    }
+
+    fn cut_around(&self, text: &[u8], at: usize) -> Range<usize> {
+        self.redactor.cut_around(text, at)
     }
 
     fn name(&self, name: &str) -> String {

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -21,14 +22,17 @@ use crate::sys::fs::create_private;
 /// Memory for what is read at once.
 const BLOCK: usize = 64 * 1024;
 
-/// What a log's bytes pass on their way into an attachment: all of those that are attached, in order, whole
-/// lines where a line's end was near. What is left out isn't among them.
+/// What a log's bytes pass on their way into an attachment: all of those that are attached, in order. What is
+/// left out isn't among them, but it has a say in where the log is cut.
 pub trait Filter {
     /// Copies `from` to `to`, changed; gives the number of places that were.
     ///
     /// # Errors
     /// Those of either.
     fn pass(&self, from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<u64>;
+
+    /// Where a log is cut, if not at `at`: its head may end at the range's start, its tail begin at its end.
+    fn cut_around(&self, text: &[u8], at: usize) -> Range<usize>;
 
     /// What a file of the user's is called in the mail; its bytes are the user's own choice.
     fn name(&self, name: &str) -> String {

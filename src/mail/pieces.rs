@@ -151,6 +151,13 @@ pub(super) fn line_ends(path: &Path, at: u64, within: Range<u64>) -> io::Result<
     Ok((back, on))
 }
 
+/// What stands in this range of the file.
+pub(super) fn bytes_of(path: &Path, range: &Range<u64>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    section(&open_regular(path)?, range)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn section<'a>(mut file: &'a File, range: &Range<u64>) -> io::Result<io::Take<&'a File>> {
     file.seek(SeekFrom::Start(range.start))?;
     Ok(file.take(range.end.saturating_sub(range.start)))

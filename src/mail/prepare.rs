@@ -12,7 +12,7 @@ use super::ladder::{self, Effort, Policy, Room, Shape, Way};
 use super::limits::{self, Attachment, Media, Piece};
 use super::names::{self, Names};
 use super::pack::{Filter, Job, Packed, Part, pack};
-use super::pieces::{Ending, line_ends};
+use super::pieces::{Ending, bytes_of, line_ends};
 use crate::config::Attach;
 use crate::error::{Error, Result};
 use crate::mail::compose::{Short, unwritable};
@@ -215,6 +215,9 @@ impl Desk<'_> {
                 return Ok((way.carried, None));
             }
             way.carried = if_cut_at_lines(part, policy.attach, way.carried);
+            if let Some(filter) = filter {
+                way.carried = cut_beside(part, way.carried, filter);
+            }
             let pieces = ladder::pieces(part, way.carried);
             if way.shape == Shape::Plain && filter.is_none() {
                 let bytes = ladder::plain_len(&pieces);
@@ -303,6 +306,32 @@ fn if_cut_at_lines(part: &LogPart, attach: Attach, carried: Carried) -> Carried 
         },
     };
     ladder::at_line_ends(carried, head_back.unwrap_or(0), tail_on.unwrap_or(0))
+}
+
+/// Both ends, each cut beside what the filter wouldn't know a half of. A file that can't be read is told of
+/// later.
+fn cut_beside(part: &LogPart, carried: Carried, filter: &dyn Filter) -> Carried {
+    let Carried::Ends { head, tail, omitted } = carried else { return carried };
+    let hole = part.cut.clone().unwrap_or(part.end..part.start);
+    let around = |at: u64, (from, to): (u64, u64)| {
+        let within = at.saturating_sub(LINE_SEARCH).max(from)..(at + LINE_SEARCH).min(to);
+        let before = usize::try_from(at - within.start).unwrap_or(0);
+        let cut = match bytes_of(&part.path, &within) {
+            Ok(bytes) if bytes.len() >= before => filter.cut_around(&bytes, before),
+            _ => before..before,
+        };
+        within.start + cut.start as u64..within.start + cut.end as u64
+    };
+    let (head_end, tail_start) = (part.start + head, part.end - tail);
+    let new_head = match head {
+        0 => 0,
+        _ => around(head_end, (part.start, hole.start)).start - part.start,
+    };
+    let new_tail = part.end - around(tail_start, (hole.end, part.end)).end;
+    match new_head + new_tail {
+        0 => Carried::Nothing,
+        kept => Carried::Ends { head: new_head, tail: new_tail, omitted: head + tail + omitted - kept },
+    }
 }
 
 fn stem(holds: Holds) -> &'static str {

@@ -141,6 +141,27 @@ impl Redactor {
         (out, places)
     }
 
+    /// Where a text may be cut, if not at `at`: what is before may end at the range's start, what is behind
+    /// may begin at its end. A half of what is to go, or a password whose name is cut off, would not be known.
+    pub fn cut_around(&self, text: &[u8], at: usize) -> Range<usize> {
+        let mut pem = Pem::default();
+        self.edits(&text[..at], &mut pem);
+        let at_line = at == 0 || matches!(text[at - 1], b'\n' | b'\r');
+        // Between whole lines only a private key goes on.
+        let reach = if at_line && !pem.is_inside() { 0 } else { stream::BEFORE };
+        let (edits, _) = self.edits(text, &mut Pem::default());
+        let mut cut = at..at;
+        for Edit { range, .. } in edits {
+            if range.start < at && range.end > at {
+                cut.start = range.start;
+            }
+            if range.end > cut.end && range.start < cut.end + reach {
+                cut.end = range.end;
+            }
+        }
+        cut
+    }
+
     /// What is to go of whole lines, or of a window of one.
     fn edits(&self, raw: &[u8], pem: &mut Pem) -> (Vec<Edit>, Option<View>) {
         if !view::is_needed(raw) {

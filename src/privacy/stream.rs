@@ -10,7 +10,7 @@ pub const LINE: usize = 64 * 1024;
 /// What is no longer than this is found in a longer line, too, wherever it stands.
 pub const LONGEST: usize = 16 * 1024;
 /// So much of what stands before a window is seen with it: `password=` before the password.
-const BEFORE: usize = 1024;
+pub(super) const BEFORE: usize = 1024;
 /// So much is looked at at once.
 pub(super) const WHOLE: usize = LINE + LONGEST;
 

@@ -503,3 +503,29 @@ fn what_is_longer_than_the_windows_goes_to_the_next_blank() {
         clean.len()
     );
 }
+
+/// Catches: a log cut inside a password, or between it and its name, so that half of it is sent.
+#[test]
+fn a_cut_stays_clear_of_what_goes() {
+    let redactor = Redactor::new(&Options::default());
+    let line = b"x=1 password=hunter2hunter2 y=2 ".repeat(3);
+    let (name, value, end) = (4 + 32, 13 + 32, 27 + 32);
+    for at in name..value {
+        assert_eq!(redactor.cut_around(&line, at).start, at, "a head may end here");
+    }
+    for at in name..end {
+        let cut = redactor.cut_around(&line, at);
+        assert!(cut.end >= end && cut.start <= at, "{at}: {cut:?}");
+        let (head, _) = redactor.bytes(&line[..cut.start]);
+        let (tail, _) = redactor.bytes(&line[cut.end..]);
+        for part in [head, tail] {
+            assert!(memchr::memmem::find(&part, b"nter").is_none(), "{at}: {}", part.escape_ascii());
+        }
+    }
+    // Between lines there is nothing to be clear of, but inside a private key.
+    let lines = b"password=hunter2hunter2\npassword=hunter2hunter2\n";
+    assert_eq!(redactor.cut_around(lines, 24), 24..24);
+    assert_eq!(redactor.cut_around(lines, 0), 0..0);
+    let key = b"a\n-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASD\n-----END PRIVATE KEY-----\nb\n";
+    assert_eq!(redactor.cut_around(key, 63).end, 95);
+}

@@ -320,3 +320,21 @@ fn what_is_kept_by_its_name_stays() {
     let mail = mail_of(&scene);
     assert_eq!(row(&mail, "Command"), format!("echo {} '[redacted]'", token(5)));
 }
+
+/// Catches: half a secret sent, since the log was cut inside it; a line that is longer than what is looked for
+/// a line's end has no better place.
+#[test]
+fn a_log_is_not_cut_inside_a_secret() {
+    for hours in [0, 11, 23] {
+        let scene = Scene::with("[log]\nmax_attachment = \"300 KiB\"\ntail_lines = 1");
+        let line = "\"password\":\"ZqZqZqZqZqZqZqZqZqZqZqZqZqZqZqZqZqZqZqZqZqZqZqZq\",";
+        let script = format!("printf '%{hours}s'; yes '{line}' | head -c 4000000 | tr -d '\\n'; exit 1");
+        scene.env.notify_done(["--", "sh", "-c", &script]).stderr_is_free().run();
+        let received = scene.received(1);
+        let parsed = parse::mail(&received[0].data);
+        let log =
+            parsed.parts.iter().find(|part| part.bytes().len() > 20_000).expect("the log's ends").bytes();
+        assert!(contains(&log, "bytes left out here") && contains(&log, "[redacted]"));
+        assert!(!contains(&log, "qZ"), "{}", String::from_utf8_lossy(&log[..2000]));
+    }
+}

@@ -28,7 +28,7 @@ fn training(bytes: usize) -> Vec<u8> {
 }
 
 /// The one file in an archive, as Python reads it.
-fn unzipped(bytes: &[u8], folder: &Path) -> Vec<u8> {
+pub fn unzipped(bytes: &[u8], folder: &Path) -> Vec<u8> {
     let path = folder.join("got.zip");
     fs::write(&path, bytes).unwrap();
     let script = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nassert z.testzip() is None\n\
