@@ -186,6 +186,24 @@ def account(name, address, code, port, tls="implicit", ca_file=None, host="local
     return "\n".join(lines) + "\n"
 
 
+def wait_until_alone(place, limit=10):
+    """Waits until no process with this folder in its environment is left, or until a test's own that lasts
+    longer has had its time."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end and any(map(lambda it: os.fsencode(place) in it, environments())):
+        time.sleep(0.02)
+
+
+def environments():
+    for process in os.listdir("/proc"):
+        if process.isdigit() and int(process) != os.getpid():
+            try:
+                with open(f"/proc/{process}/environ", "rb") as environ:
+                    yield environ.read()
+            except OSError:
+                continue  # It has ended meanwhile, or is another user's.
+
+
 class RealTest(unittest.TestCase):
     """A test with the servers (mailboxes empty, all up) and a sandbox of its own."""
 
@@ -198,6 +216,8 @@ class RealTest(unittest.TestCase):
                 mailbox.clear(login["maildir"])
         place = tempfile.TemporaryDirectory(prefix="nd-home-")
         self.addCleanup(place.cleanup)
+        # A mailer lives on for a moment behind its run, and would write into what is being removed.
+        self.addCleanup(wait_until_alone, place.name)
         self.sandbox = Sandbox(place.name)
 
     def use(self, name, port="implicit", **changes):
