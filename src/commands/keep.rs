@@ -22,6 +22,7 @@ use crate::report::build::{Input, build};
 use crate::report::model::{LeftOut, Report};
 use crate::run::facts::{AttachFiles, PartTrouble, RunFacts};
 use crate::spool::reader::tail;
+use crate::sys::fs::remove_flat;
 use crate::sys::{best_effort, paths};
 
 /// With no account to ask, a mail is made for the smallest of the usual limits (NetEase's).
@@ -130,7 +131,7 @@ impl<'a> Draft<'a> {
         let written = loop {
             let made = self.write_once(body, parts, seed);
             // Else it goes with the folder that it lies in.
-            best_effort(std::fs::remove_dir_all(parts).or_else(gone_is_fine));
+            best_effort(remove_flat(parts).or_else(gone_is_fine));
             let Made { picture, bytes, short, attached } = match made {
                 Ok(made) => made,
                 Err(error) => break Err(error),

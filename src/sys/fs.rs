@@ -252,6 +252,14 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Resul
     Ok(())
 }
 
+/// Removes a folder of ours and the files in it; one that has a folder in it isn't ours, and stays.
+pub fn remove_flat(folder: &Path) -> io::Result<()> {
+    for file in std::fs::read_dir(folder)? {
+        std::fs::remove_file(file?.path())?;
+    }
+    std::fs::remove_dir(folder)
+}
+
 /// Creates `path` with `content`, whole, unless it is there already: then its content stays, and the
 /// answer is false. Synced, it is on the disk either way, and so are the names of the folders that it
 /// lies in, which may be as new: five of them, up to the user's own.
