@@ -86,7 +86,13 @@ fn result(end: End, memory: Option<OutOfMemory>, strings: &Strings) -> String {
             }
         }
         End::Exited { code: code @ 129..=159 } => {
-            (strings.state.exited_by_signal)(code, &amount::signal(code - 128))
+            let signal = code - 128;
+            let told = (strings.state.exited_by_signal)(code, &amount::signal(signal));
+            // 129 is also what git says of a wrong option: a terminal that closed would be a guess.
+            match (strings.state.signal_reason)(signal).filter(|_| signal != libc::SIGHUP) {
+                Some(reason) => format!("{told} · {reason}"),
+                None => told,
+            }
         }
         End::Exited { code: code @ TIMED_OUT } => (strings.state.timed_out)(code),
         End::Exited { code } => (strings.state.exited)(code),

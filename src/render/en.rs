@@ -25,7 +25,7 @@ pub const EN: Strings = Strings {
         not_started: "could not start",
         exit: |code| format!("exit {code}"),
         exited: |code| format!("exit code {code}"),
-        exited_by_signal: |code, signal| format!("exit code {code}, by convention 128 + {signal}"),
+        exited_by_signal: |code, signal| format!("exit code {code}, as 128 + {signal}"),
         timed_out: |code| format!("exit code {code}, by convention: its time was up (timeout)"),
         signaled: |signal, core| format!("killed by {signal}{}", if core { ", core dumped" } else { "" }),
         signal_reason,

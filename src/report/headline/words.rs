@@ -47,6 +47,7 @@ pub(super) const SIGNS: &[Sign] = &[
     line("失败", Anywhere, Word, 24),
     line("异常", Anywhere, Word, 23),
     line("无法", Anywhere, Word, 21),
+    line("illegal ", Anywhere, Word, 20),
     line("not found", Anywhere, Word, 20),
     line("timed out", Anywhere, Word, 20),
     line("denied", Anywhere, Word, 20),
