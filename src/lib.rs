@@ -21,10 +21,10 @@
 //! | [`config`] | | `file` `keys` `values` `merge` `path_json` `provider` `secret` P: notify.toml, merged with environment and flags, provenance, presets · `load` `read_secret` E |
 //! | [`run`] | | `ci` `facts` `record` `policy` `life` P: what is known of a run, `run.json`, whether its end is worth a mail, whether it is alive · `wiring` `front` `forward` `full` `supervisor` `start` `monitor` `wake` `pump` `flow` `mailer` `link` `piped` `hung` E: the processes (see there) · `alive` `interrupted` `oom` E: signs of life, what a run that was cut off left behind, kills for want of memory |
 //! | [`spool`] | | `index` `tail` P · `writer` `room` `reader` E: the output on disk, and how much of the disk it may take |
-//! | [`report`] | P | what is said of a run |
+//! | [`report`] | P | what is said of a run: `screen` plays its output as a terminal would, `headline` finds in that what went wrong, `excerpt` takes what is shown, `name` `programs` say what to call it |
 //! | [`render`] | P | in which words: subject, text, HTML, terminal; en, zh |
 //! | [`privacy`] | P | what must not leave the machine: tokens, passwords, codes, the user's patterns; found in texts and streams and taken out |
-//! | [`mail`] | | `draft` `limits` `ladder` `names` P: headers, sizes, how much of the log goes, what attachments are called · `files` `prepare` E: the user's files, what is packed · `compose` E: the MIME body, streamed |
+//! | [`mail`] | | `draft` `limits` `ladder` `names` P: headers, sizes, how much of the log goes, what attachments are called · `files` `prepare` `pack` `pieces` E: the user's files, what is packed, what of a file is read · `compose` E: the MIME body, streamed |
 //! | [`outbox`] | | `entry` `recipients` `event` `schedule` `health` `choice` P · `remake` `store` `accounts` `claim` `held` `look` `revive` E: notices on disk · `drain` `round` `attempt` `conclude` E: sending what waits |
 //! | [`deliver`] | | `verdict` `diagnose` `replies` `codes` `meanings` `words` `ehlo` `reply` `transcript` P: what a server's answer means · `job` `courier` `smtp` `session` `login` `connect` `eyeballs` `wire` `body` `tls` `recorder` `probe` E: mails to their servers, and how far one would get |
 //! | [`sys`] | E | leaves: clock, ids, files, places, descriptors, pipes, terminals, processes; all `unsafe` is here, but for the entry in `main.rs` |

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
+use nix::libc;
+
 use crate::report::model::LeftOut;
 use crate::run::facts::AttachFiles;
 use crate::sys::fs::open_regular;
@@ -28,7 +30,8 @@ pub struct Found {
     pub size: Result<u64, LeftOut>,
 }
 
-/// Looks for them; never longer than a while.
+/// Looks for them; never longer than a while. What is named comes before what only fits a pattern, so that
+/// many of the latter don't crowd it out.
 pub fn find(wanted: &AttachFiles) -> Vec<Found> {
     find_within(wanted, PATIENCE)
 }
@@ -37,6 +40,8 @@ fn find_within(wanted: &AttachFiles, patience: Duration) -> Vec<Found> {
     if wanted.files.is_empty() {
         return Vec::new();
     }
+    let mut wanted = wanted.clone();
+    wanted.files.sort_by_key(|typed| may_be_pattern(typed));
     let (tell, hear) = channel();
     let request = wanted.clone();
     let deadline = Instant::now() + patience;
@@ -84,9 +89,7 @@ fn look(from: &Path, typed: &Path, tell: &Sender<Option<Found>>) {
     let one = named(from, typed, Ok(0));
     let size = size(&one.path);
     // A file may be called `a[1].txt`.
-    let is_pattern =
-        size == Err(LeftOut::Missing) && typed.to_str().is_some_and(|t| t.contains(['*', '?', '[']));
-    if !is_pattern {
+    if size != Err(LeftOut::Missing) || !may_be_pattern(typed) {
         let _ = tell(Some(Found { size, ..one })) && tell(None);
         return;
     }
@@ -104,6 +107,10 @@ fn look(from: &Path, typed: &Path, tell: &Sender<Option<Found>>) {
         }
     }
     let _ = (!none || tell(Some(Found { size: Err(LeftOut::NoMatch), ..one }))) && tell(None);
+}
+
+fn may_be_pattern(typed: &Path) -> bool {
+    typed.to_str().is_some_and(|typed| typed.contains(['*', '?', '[']))
 }
 
 /// In the order of their names; what can't be looked into is passed over.
@@ -127,7 +134,7 @@ fn named(from: &Path, typed: &Path, size: Result<u64, LeftOut>) -> Found {
 fn size(path: &Path) -> Result<u64, LeftOut> {
     let refused = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => LeftOut::Missing,
-        _ => LeftOut::Unreadable(error.to_string()),
+        _ => LeftOut::Unreadable { errno: error.raw_os_error().unwrap_or(libc::EIO) },
     };
     let meta = std::fs::metadata(path).map_err(refused)?;
     if meta.is_dir() {
@@ -191,21 +198,21 @@ mod tests {
         assert_eq!(
             told(&found),
             [
-                ("a[1].txt", Ok(5)),
-                ("a.png", Ok(2)),
-                ("b.png", Ok(1)),
-                ("c.png", Ok(3)),
                 ("link", Ok(1)),
                 ("fifo", Err(LeftOut::NotRegular)),
                 ("zero", Err(LeftOut::NotRegular)),
                 ("out", Err(LeftOut::Folder)),
                 ("gone", Err(LeftOut::Missing)),
-                ("*.none", Err(LeftOut::NoMatch)),
                 ("environ", Err(LeftOut::NotRegular)),
+                ("a[1].txt", Ok(5)),
+                ("a.png", Ok(2)),
+                ("b.png", Ok(1)),
+                ("c.png", Ok(3)),
+                ("*.none", Err(LeftOut::NoMatch)),
             ]
         );
         let looped = find(&wanted(&from, &["loop"]));
-        assert!(matches!(&looped[0].size, Err(LeftOut::Unreadable(why)) if why.contains("symbolic links")));
+        assert!(matches!(&looped[0].size, Err(LeftOut::Unreadable { errno: libc::ELOOP })));
         assert_eq!(find(&wanted(&from, &[])), []);
     }
 
@@ -219,6 +226,19 @@ mod tests {
         let found = find(&wanted(dir.path(), &["*"]));
         assert_eq!(found.len(), MOST + 1);
         assert_eq!(found.last().unwrap().size, Err(LeftOut::TooMany(7)));
+    }
+
+    /// Catches: a file that was named left out for those that a pattern before it finds.
+    #[test]
+    fn what_is_named_comes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..MOST + 7 {
+            std::fs::write(dir.path().join(format!("{n:03}.csv")), "x").unwrap();
+        }
+        std::fs::write(dir.path().join("model.pt"), "weights").unwrap();
+        let found = find(&wanted(dir.path(), &["*.csv", "model.pt"]));
+        assert_eq!(told(&found)[0], ("model.pt", Ok(7)));
+        assert_eq!(found.last().unwrap().size, Err(LeftOut::TooMany(8)));
     }
 
     /// Catches: a notice that waits for a disk that doesn't answer.

@@ -21,6 +21,8 @@ const LOGS: usize = 4;
 const FILES: usize = 10;
 const FILE_COLUMNS: usize = 120;
 const HEADLINE_COLUMNS: usize = 240;
+/// The exit status of timeout(1) where the time was up.
+const TIMED_OUT: i32 = 124;
 /// What tells one commit of a repository from another.
 const COMMIT_DIGITS: usize = 8;
 
@@ -84,8 +86,15 @@ fn result(end: End, memory: Option<OutOfMemory>, strings: &Strings) -> String {
             }
         }
         End::Exited { code: code @ 129..=159 } => {
-            (strings.state.exited_by_signal)(code, &amount::signal(code - 128))
+            let signal = code - 128;
+            let told = (strings.state.exited_by_signal)(code, &amount::signal(signal));
+            // 129 is also what git says of a wrong option: a terminal that closed would be a guess.
+            match (strings.state.signal_reason)(signal).filter(|_| signal != libc::SIGHUP) {
+                Some(reason) => format!("{told} · {reason}"),
+                None => told,
+            }
         }
+        End::Exited { code: code @ TIMED_OUT } => (strings.state.timed_out)(code),
         End::Exited { code } => (strings.state.exited)(code),
         End::Reported { code } => (strings.state.reported)(code),
         End::Signaled { signal, core_dumped } => {
@@ -261,6 +270,7 @@ pub fn note(report: &Report) -> Vec<String> {
 pub struct LogText {
     /// The attachment's name, else what it holds.
     pub name: String,
+    /// Empty where the name says it all.
     pub what: String,
     pub place: Option<String>,
     pub trouble: Option<String>,
@@ -277,8 +287,12 @@ pub fn logs(report: &Report, strings: &Strings) -> Vec<LogText> {
     let files = lacking.into_iter().chain(there).take(FILES);
     told.extend(files.map(|file| file_text(file, &cut(&host, FILE_COLUMNS), strings)));
     if let Some(more) = report.files.len().checked_sub(FILES).filter(|more| *more > 0) {
-        let (name, what) = ("…".to_owned(), (strings.file.more)(more));
-        told.push(LogText { name, what, place: None, trouble: None });
+        told.push(LogText {
+            name: (strings.file.more)(more),
+            what: String::new(),
+            place: None,
+            trouble: None,
+        });
     }
     told
 }
@@ -317,7 +331,7 @@ fn log_text(log: &LogNote, host: &str, strings: &Strings) -> LogText {
         },
         (Carried::Ends { head, tail, omitted }, Some(_)) => (words.ends)(Ends {
             all: &all,
-            head: &amount::size(head),
+            head: (head > 0).then(|| amount::size(head)).as_deref(),
             tail: &amount::size(tail),
             omitted: &amount::size(omitted),
             packed: zip.as_deref(),

@@ -25,7 +25,8 @@ pub const EN: Strings = Strings {
         not_started: "could not start",
         exit: |code| format!("exit {code}"),
         exited: |code| format!("exit code {code}"),
-        exited_by_signal: |code, signal| format!("exit code {code}, by convention 128 + {signal}"),
+        exited_by_signal: |code, signal| format!("exit code {code}, as 128 + {signal}"),
+        timed_out: |code| format!("exit code {code}, by convention: its time was up (timeout)"),
         signaled: |signal, core| format!("killed by {signal}{}", if core { ", core dumped" } else { "" }),
         signal_reason,
         reported: |code| format!("exit code {code}, as reported to the pipe"),
@@ -67,6 +68,7 @@ pub const EN: Strings = Strings {
         run: "Run",
         note: "Note",
         log: "Log",
+        attachments: "Attachments",
     },
     output: Output {
         whole: |holds, lines| format!("{}, {}", capital(stream(holds)), count(lines)),
@@ -112,7 +114,10 @@ pub const EN: Strings = Strings {
         },
         left_out,
         place: |path, host| format!("it lies on {host}: {path}"),
-        more: |count| format!("{count} more files"),
+        more: |count| match count {
+            1 => "1 more file".to_owned(),
+            _ => format!("{count} more files"),
+        },
     },
     plain: "This notice comes as plain text and without its log: the mail server took the full mail for \
             spam, or found it too large. Putting the sender into your address book or white list helps. \
@@ -210,7 +215,14 @@ fn trouble(trouble: PartTrouble) -> String {
 fn ends(ends: Ends<'_>) -> String {
     let Ends { all, head, tail, omitted, packed } = ends;
     let zip = packed.map(|zip| format!(" as a .zip of {zip}")).unwrap_or_default();
-    format!("attached{zip}: the first {head} and the last {tail} of {all}; {omitted} between them left out")
+    match head {
+        Some(head) => {
+            format!(
+                "attached{zip}: the first {head} and the last {tail} of {all}; {omitted} between them left out"
+            )
+        }
+        None => format!("attached{zip}: the last {tail} of {all}; {omitted} before it left out"),
+    }
 }
 
 fn left_out(why: &LeftOut, size: Option<&str>) -> String {
@@ -220,7 +232,9 @@ fn left_out(why: &LeftOut, size: Option<&str>) -> String {
         LeftOut::NoMatch => "not attached: no file fits this pattern".to_owned(),
         LeftOut::Folder => "not attached: it is a folder".to_owned(),
         LeftOut::NotRegular => "not attached: it is a device, a pipe or the like".to_owned(),
-        LeftOut::Unreadable(why) => format!("not attached: it can't be read ({why})"),
+        LeftOut::Unreadable { errno } => {
+            format!("not attached: it can't be read ({})", amount::errno(*errno))
+        }
         LeftOut::Changed => format!("not attached: it was cut short while the mail was made{size}"),
         LeftOut::TooLarge => format!("not attached: there is no room for it in this mail{size}"),
         LeftOut::TooMany(1) => "not attached: one file too many".to_owned(),

@@ -80,6 +80,8 @@ pub struct States {
     pub exited: fn(i32) -> String,
     /// Body: an exit code of 128 + a signal, with the signal's name.
     pub exited_by_signal: fn(i32, &str) -> String,
+    /// With the code by which timeout(1) says that it ended the command.
+    pub timed_out: fn(i32) -> String,
     /// Body: a signal's name, and whether there is a core file.
     pub signaled: fn(&str, bool) -> String,
     /// Body: what may be behind a signal.
@@ -133,6 +135,8 @@ pub struct Labels {
     pub run: &'static str,
     pub note: &'static str,
     pub log: &'static str,
+    /// Of the log and the user's files.
+    pub attachments: &'static str,
 }
 
 /// The last lines.
@@ -178,7 +182,8 @@ pub struct Logs {
 #[derive(Debug, Clone, Copy)]
 pub struct Ends<'a> {
     pub all: &'a str,
-    pub head: &'a str,
+    /// None: only the end.
+    pub head: Option<&'a str>,
     pub tail: &'a str,
     pub omitted: &'a str,
     /// Of the .zip that they are in.

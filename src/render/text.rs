@@ -106,9 +106,11 @@ fn logs(out: &mut String, report: &Report, strings: &Strings) {
     if logs.is_empty() {
         return;
     }
-    out.push_str(&format!("\n{}\n", strings.label.log));
+    let heading = if report.files.is_empty() { strings.label.log } else { strings.label.attachments };
+    out.push_str(&format!("\n{heading}\n"));
     for log in logs {
-        line(out, &format!("  {}{}{}", log.name, strings.colon, log.what));
+        let colon = if log.what.is_empty() { "" } else { strings.colon };
+        line(out, &format!("  {}{colon}{}", log.name, log.what));
         for more in [log.place, log.trouble].into_iter().flatten() {
             line(out, &format!("    {more}"));
         }

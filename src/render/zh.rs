@@ -28,6 +28,7 @@ pub const ZH: Strings = Strings {
         exit: |code| format!("退出码 {code}"),
         exited: |code| format!("退出码 {code}"),
         exited_by_signal: |code, signal| format!("退出码 {code}（按惯例即 128 + {signal}）"),
+        timed_out: |code| format!("退出码 {code}（按惯例表示运行超时，由 timeout 命令终止）"),
         signaled: |signal, core| format!("被 {signal} 终止{}", if core { "，已生成 core 文件" } else { "" }),
         signal_reason,
         reported: |code| format!("退出码 {code}（由用户告知管道）"),
@@ -64,6 +65,7 @@ pub const ZH: Strings = Strings {
         run: "运行编号",
         note: "备注",
         log: "日志",
+        attachments: "附件",
     },
     output: Output {
         whole: |holds, lines| format!("{}共 {lines} 行", stream(holds)),
@@ -200,7 +202,10 @@ fn trouble(trouble: PartTrouble) -> String {
 fn ends(ends: Ends<'_>) -> String {
     let Ends { all, head, tail, omitted, packed } = ends;
     let zip = packed.map(|zip| format!("，压缩为 {zip} 的 .zip")).unwrap_or_default();
-    format!("共 {all}，附上开头 {head} 和末尾 {tail}{zip}，中间省略 {omitted}")
+    match head {
+        Some(head) => format!("共 {all}，附上开头 {head} 和末尾 {tail}{zip}，中间省略 {omitted}"),
+        None => format!("共 {all}，附上末尾 {tail}{zip}，之前省略 {omitted}"),
+    }
 }
 
 fn left_out(why: &LeftOut, size: Option<&str>) -> String {
@@ -210,7 +215,7 @@ fn left_out(why: &LeftOut, size: Option<&str>) -> String {
         LeftOut::NoMatch => "未附上：没有匹配的文件".to_owned(),
         LeftOut::Folder => "未附上：这是一个文件夹".to_owned(),
         LeftOut::NotRegular => "未附上：不是普通文件（设备、管道等）".to_owned(),
-        LeftOut::Unreadable(why) => format!("未附上：无法读取（{why}）"),
+        LeftOut::Unreadable { errno } => format!("未附上：无法读取（{}）", errno_text(*errno)),
         LeftOut::Changed => format!("未附上：生成邮件时该文件被截短{size}"),
         LeftOut::TooLarge => format!("未附上：邮件放不下{size}"),
         LeftOut::TooMany(1) => "未附上：文件太多，略去 1 个".to_owned(),

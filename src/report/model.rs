@@ -182,8 +182,9 @@ pub enum LeftOut {
     Folder,
     /// A FIFO, a device, a socket.
     NotRegular,
-    /// What the system said.
-    Unreadable(String),
+    Unreadable {
+        errno: i32,
+    },
     /// It was cut short or vanished while the mail was made.
     Changed,
     /// There is no room for it in the mail.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use jiff::tz::{TimeZone, offset};
 use notify_done::privacy::{Options, Redactor};
 use notify_done::report::build::{CommandName, Input, build};
-use notify_done::report::model::{Carried, Colour, Excerpt, FurtherUp, Line, LogNote, Report, Stream, Style};
+use notify_done::report::model::{
+    Carried, Colour, Excerpt, FileFate, FileNote, FurtherUp, LeftOut, Line, LogNote, Packed, Report, Stream,
+    Style, WhyPacked,
+};
 use notify_done::run::facts::{
     Ci, Death, End, Holds, LogPart, Origin, OutOfMemory, PartTrouble, RunFacts, RunId, RunStart, Usage,
 };
@@ -364,6 +367,30 @@ fn long() -> Report {
     }
 }
 
+/// The end of a log (`--log tail`), and files of the user's, of which not all could be attached.
+fn files() -> Report {
+    let facts = facts(&["timeout", "3h", "./sweep.sh"], End::Exited { code: 124 });
+    let carried = Carried::Ends { head: 0, tail: 65_425, omitted: 523_264 };
+    let logs = vec![log("log.txt", Holds::Both, 588_689, carried)];
+    let file = |name: &str, bytes, fate| FileNote {
+        name: name.to_owned(),
+        path: format!("/home/alice/projects/vit/{name}"),
+        bytes,
+        fate,
+    };
+    let packed = Packed { bytes: 402, why: WhyPacked::Name };
+    let mut files = vec![
+        file("损失曲线.png", Some(48_213), FileFate::Attached { packed: None }),
+        file("run.bat", Some(812), FileFate::Attached { packed: Some(packed) }),
+        file("model.pt", Some(3 << 30), FileFate::LeftOut(LeftOut::TooLarge)),
+        file("keys.txt", None, FileFate::LeftOut(LeftOut::Unreadable { errno: 13 })),
+        file("plots/*.svg", None, FileFate::LeftOut(LeftOut::NoMatch)),
+    ];
+    files.extend((0..6).map(|n| file(&format!("p{n}.csv"), Some(2), FileFate::Attached { packed: None })));
+    let report = report(&facts, vec![tail(Holds::Both, 588_681, &[(Stream::Out, "trial 7")])], logs);
+    Report { files, ..report }
+}
+
 pub fn all() -> Vec<Case> {
     let case = |name, report| Case { name, report };
     vec![
@@ -388,6 +415,7 @@ pub fn all() -> Vec<Case> {
         case("binary", binary()),
         case("hidden", hidden()),
         case("long", long()),
+        case("files", files()),
         case("child_out_of_memory", out_of_memory(End::Exited { code: 1 }, 2)),
     ]
 }

@@ -126,7 +126,8 @@ fn html_tells_the_same_and_uses_only_what_clients_know() {
                 let fact = heading(" (!").or_else(|| heading("（!")).unwrap_or(fact);
                 let parts =
                     fact.split(": ").flat_map(|part| part.split("：")).flat_map(|part| part.split(", "));
-                let label = [lang.strings().label.tags, lang.strings().label.log].contains(&fact);
+                let label = &lang.strings().label;
+                let label = [label.tags, label.log, label.attachments].contains(&fact);
                 for part in parts.filter(|_| !rule && !is_subject && !label) {
                     // A long link is told in part; its `href` has all of it.
                     let part = if part.starts_with("https") { &part[..part.len().min(150)] } else { part };

@@ -32,6 +32,8 @@ pub(super) const SIGNS: &[Sign] = &[
     read("浮点数例外", Anywhere, killed),
     read("Terminated", Anywhere, killed),
     read("已终止", Anywhere, killed),
+    read("File size limit exceeded", Anywhere, killed),
+    read("CPU time limit exceeded", Anywhere, killed),
     line("Alarm clock", Whole, Raised, 66),
     // What errno(3) means, as perror(3) writes it behind a colon.
     read("No space left on device", Anywhere, disk),
@@ -109,6 +111,8 @@ pub(super) const SIGNS: &[Sign] = &[
     line("Host key verification failed", Start, Raised, 74),
     line("kex_exchange_identification: ", Start, Raised, 66),
     line("rsync: ", Start, First, 72),
+    // What carried it said why.
+    line("rsync: connection unexpectedly closed", Start, Wrapper, 46),
     line("rsync error: ", Start, Wrapper, 45),
     line("@ERROR: ", Start, First, 74),
     line("wget: ", Start, Raised, 66),
@@ -158,6 +162,8 @@ fn killed(source: &Source<'_>, row: usize) -> Read {
             "浮点数例外",
             "Terminated",
             "已终止",
+            "File size limit exceeded",
+            "CPU time limit exceeded",
         ]
         .contains(&whole);
     let of_line = text.contains(": line ") || text.contains("行：") || text.contains(": 行 ");

@@ -47,13 +47,24 @@ pub(super) const SIGNS: &[Sign] = &[
     line("失败", Anywhere, Word, 24),
     line("异常", Anywhere, Word, 23),
     line("无法", Anywhere, Word, 21),
+    line("illegal ", Anywhere, Word, 20),
+    line("not found", Anywhere, Word, 20),
+    line("timed out", Anywhere, Word, 20),
+    line("denied", Anywhere, Word, 20),
+    line("不存在", Anywhere, Word, 20),
+    line("找不到", Anywhere, Word, 20),
+    line("未找到", Anywhere, Word, 20),
+    line("超时", Anywhere, Word, 20),
+    line("被拒绝", Anywhere, Word, 20),
 ];
 
 /// Is the word meant as such: not `error_rate`, `stderr`, `0 errors`, `no error`, `errors: 0`?
 pub(super) fn is_meant(text: &str, word: Range<usize>) -> bool {
     let (before, after) = (&text[..word.start], &text[word.end..]);
     if !text[word.clone()].is_ascii() {
-        return !["0 个", "0个", "无", "没有"].iter().any(|no| before.ends_with(no));
+        let denied = ["0 个", "0个", "无", "没有", "不存在", "未", "不"];
+        return !denied.iter().any(|no| before.ends_with(no))
+            && !["错误", "异常", "问题"].iter().any(|none| after.starts_with(none));
     }
     let part_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '/';
     // `ValueError` is one, `stderr` and `no-error` are none.
@@ -98,6 +109,9 @@ mod tests {
             ("errors.py", "errors.p"),
             ("failover done", "fail"),
             ("共 0 个错误", "错误"),
+            ("不存在错误", "错误"),
+            ("未找到异常", "未找到"),
+            ("等待未超时", "超时"),
         ] {
             assert!(!meant(text, word), "{text}");
         }
@@ -108,6 +122,10 @@ mod tests {
             ("it failed", "fail"),
             ("failure: x", "fail"),
             ("训练失败", "失败"),
+            ("配置文件不存在: config.yaml", "不存在"),
+            ("config.yaml not found", "not found"),
+            ("Access denied for user 'root'", "denied"),
+            ("请求超时，请重试", "超时"),
         ] {
             assert!(meant(text, word), "{text}");
         }
