@@ -82,6 +82,15 @@ impl<'a> Draft<'a> {
         Self { facts: private.facts(facts, lang), files, settings, lang, policy, private }
     }
 
+    /// Leaves out the files of the user's of which this is true: they have changed since.
+    pub fn leave_out(&mut self, has_changed: &dyn Fn(&Path) -> bool) {
+        for file in self.files.iter_mut().filter(|file| file.size.is_ok()) {
+            if has_changed(&file.path) {
+                file.size = Err(LeftOut::ChangedSince);
+            }
+        }
+    }
+
     /// For its words alone.
     pub fn whole_without_files(facts: &RunFacts, settings: &'a Settings, lang: Lang) -> Self {
         let mut facts = facts.clone();

@@ -345,7 +345,14 @@ pub(super) static ROWS: &[Row] = &[
     row(
         At::Later,
         0,
-        &["mailbox is full", "quota exceeded", "over quota", "out of storage space", "空间不足"],
+        &[
+            "mailbox is full",
+            "mailbox full",
+            "quota exceeded",
+            "over quota",
+            "out of storage space",
+            "空间不足",
+        ],
         &m::MAILBOX_FULL,
     ),
     row(At::Later, 0, &["greylisted", "greylisting"], &m::GREYLISTED),

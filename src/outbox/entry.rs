@@ -101,6 +101,9 @@ pub struct AttemptRecord {
     pub server: Option<Contact>,
     #[serde(default)]
     pub form: Form,
+    /// Of the body that was to be sent, which may have been made smaller since; None: not known.
+    #[serde(default)]
+    pub bytes: Option<u64>,
     pub outcome: Outcome,
     pub elapsed_ms: u64,
 }
@@ -350,6 +353,7 @@ impl Entry {
             account: flight.account,
             server: None,
             form: self.form,
+            bytes: None,
             outcome,
             elapsed_ms: 0,
         });

@@ -99,6 +99,7 @@ fn attempts_are_bounded_but_counted() {
             account: "qq".into(),
             server: None,
             form: Form::Full,
+            bytes: None,
             outcome,
             elapsed_ms: n,
         });

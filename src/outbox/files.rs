@@ -1,13 +1,17 @@
 //! Entries on disk, and what to say when reading or writing them fails.
 
+use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
 use super::entry::{Entry, EntryId};
+use super::remake::drop_remake;
 use crate::error::{Error, Kind, Result};
+use crate::sys::best_effort;
 use crate::sys::fs::{Durability, open_ours, replace};
 
 const ENTRY: &str = "entry.json";
+const TEMPORARY: &str = ".entry.json.";
 /// No entry of ours is larger, bytes.
 const LARGEST: u64 = 4 << 20;
 /// Most are smaller, bytes: then one read takes it all.
@@ -59,6 +63,18 @@ pub(super) fn write_entry(folder: &Path, entry: &Entry) -> Result<()> {
     let path = folder.join(ENTRY);
     replace(&path, &entry.to_json()?, Durability::Synced)
         .map_err(|error| trouble("can't write", &path, &error))
+}
+
+/// Removes what a process that died in the middle of its work has left in an entry's folder: a record or a
+/// body that was being written. The second may be as large as the mail, which may wait for days.
+pub(super) fn sweep(folder: &Path) {
+    drop_remake(folder);
+    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        // `replace` writes under such names.
+        if file.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY)) {
+            best_effort(fs::remove_file(file.path()));
+        }
+    }
 }
 
 pub(super) fn trouble(what: &str, path: &Path, error: &io::Error) -> Error {

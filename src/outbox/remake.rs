@@ -4,7 +4,7 @@
 //! the one or the other, whole. The entry needn't say which it is.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::drain::MakeSmaller;
 use super::entry::Form;
@@ -16,6 +16,10 @@ use crate::sys::best_effort;
 use crate::sys::fs::{create_private, private_dir, sync_dir};
 
 const FOLDER: &str = "remake";
+
+/// How often a mail is made smaller in one round: by then half of a half and so on is a sixtieth. Each time
+/// takes a login and, where the server doesn't say beforehand what it takes, another upload.
+pub(super) const MOST_REMAKES: u32 = 6;
 
 /// A body that is being made.
 #[derive(Debug)]
@@ -80,12 +84,12 @@ impl Claim {
             make(&self.entry, &remake)?;
             self.finish(&remake, (target, old))
         });
-        self.drop_remake();
+        drop_remake(&self.folder);
         made.unwrap_or(false)
     }
 
     fn begin(&self, most: u64) -> Result<Remake> {
-        self.drop_remake();
+        drop_remake(&self.folder);
         let folder = self.folder.join(FOLDER);
         let path = folder.join("body");
         let body = private_dir(&folder)
@@ -107,9 +111,9 @@ impl Claim {
         });
         replaced.map_err(|error| trouble("can't write", &path, &error))
     }
+}
 
-    /// What a remake that came to nothing has left.
-    pub(super) fn drop_remake(&self) {
-        best_effort(fs::remove_dir_all(self.folder.join(FOLDER)));
-    }
+/// Removes what a remake that came to nothing, or whose process has died, left in an entry's folder.
+pub(super) fn drop_remake(entry: &Path) {
+    best_effort(fs::remove_dir_all(entry.join(FOLDER)));
 }

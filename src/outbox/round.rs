@@ -8,7 +8,7 @@ use super::choice::{accounts_for, choose_recipients, contact, scene};
 use super::drain::Drain;
 use super::entry::{AttemptRecord, Contact, Entry, Folder, GaveUp, Recipients, Standing};
 use super::event::{Earlier, Event};
-use super::remake::Target;
+use super::remake::{MOST_REMAKES, Target};
 use super::schedule::{counts, next_try};
 use super::store::Claim;
 use crate::config::Account;
@@ -42,6 +42,8 @@ pub(super) struct Round {
     pub spam: bool,
     /// Those who found it too large, and may take a smaller mail or a lesser form.
     pub too_large: Vec<(String, Target)>,
+    /// How often it was made smaller.
+    pub remakes: u32,
     /// The disk doesn't take what was learnt: nobody else is asked in this round.
     pub unrecorded: bool,
 }
@@ -57,6 +59,7 @@ impl Round {
             waits: Vec::new(),
             spam: false,
             too_large: Vec::new(),
+            remakes: 0,
             unrecorded: false,
         }
     }
@@ -104,8 +107,7 @@ impl Drain<'_, '_> {
         if let Some((account, outcome, results)) = over {
             return self.finish(claim, account, (outcome, results));
         }
-        while !round.unrecorded && !round.too_large.is_empty() && self.step_down(&mut claim, &round.too_large)
-        {
+        while !round.unrecorded && !round.too_large.is_empty() && self.step_down(&mut claim, &mut round) {
             let found = std::mem::take(&mut round.too_large);
             let found = |account: &&&Account| found.iter().any(|(name, _)| *name == account.name);
             let again: Vec<&Account> = accounts.iter().filter(found).copied().collect();
@@ -120,10 +122,13 @@ impl Drain<'_, '_> {
 
     /// Makes the mail smaller for those who found it too large: first with less of its log, each time for who
     /// takes most; then as the lesser form. False: there is none.
-    fn step_down(&mut self, claim: &mut Claim, found: &[(String, Target)]) -> bool {
+    fn step_down(&mut self, claim: &mut Claim, round: &mut Round) -> bool {
         let Some(form) = claim.entry.lesser_form() else { return false };
-        let target = found.iter().map(|(_, target)| *target).max_by_key(|target| target.bytes());
-        if target.is_some_and(|target| claim.make_smaller(target, self.hands.smaller)) {
+        let target = round.too_large.iter().map(|(_, target)| *target).max_by_key(|target| target.bytes());
+        if round.remakes < MOST_REMAKES
+            && target.is_some_and(|target| claim.make_smaller(target, self.hands.smaller))
+        {
+            round.remakes += 1;
             return true;
         }
         claim.entry.form = form;
@@ -191,11 +196,13 @@ impl Drain<'_, '_> {
     ) -> Step {
         let Attempt { recipients: results, outcome, endpoint, elapsed } = attempt;
         let name = account.name.clone();
+        let bytes = Some(claim.size()).filter(|bytes| *bytes > 0);
         claim.entry.record_attempt(AttemptRecord {
             at: (self.hands.now)(),
             account: name.clone(),
             server: Some(Contact { port: endpoint.port, ..contact(account) }),
             form: claim.entry.form,
+            bytes,
             outcome: outcome.clone(),
             elapsed_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         });

@@ -317,6 +317,40 @@ fn what_is_too_large_is_halved_until_it_is_taken() {
     assert_eq!(bench.load(Folder::Sent, "a").form, Form::Plain);
 }
 
+/// Catches: logins and uploads without end for a server that refuses whatever comes; a mail that is lost then,
+/// or whose record doesn't say how it was made smaller.
+#[test]
+fn a_server_that_refuses_every_size_is_asked_so_often_and_no_more() {
+    let server = refuses(".", "552 too much");
+    let bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+    with_body(&bench, "a", 1 << 20);
+    let asked = remakes(&bench, 0);
+    assert_eq!(bench.drain(), tally(0, 0, 1, 0), "{:?}", bench.events());
+    assert_eq!(*asked.borrow(), [19, 18, 17, 16, 15, 14].map(|bits| 1 << bits));
+    let entry = bench.load(Folder::Failed, "a");
+    assert_eq!((entry.form, entry.gave_up), (Form::Plain, Some(GaveUp::Refused)));
+    let bytes: Vec<u64> = entry.attempts.iter().map(|attempt| attempt.bytes.unwrap()).collect();
+    assert_eq!(bytes, [1 << 20, 1 << 19, 1 << 18, 1 << 17, 1 << 16, 1 << 15, 1 << 14, 9]);
+    // The body that is kept is the last one; nothing else is.
+    let kept = fs::metadata(bench.store.body(Folder::Failed, &id("a"), Form::Full)).unwrap();
+    assert_eq!(kept.len(), 1 << 14);
+    assert!(!bench.root().join("outbox/failed/a/remake").exists());
+}
+
+/// Catches: a mail made smaller again and again for a mailbox that takes none of any size now.
+#[test]
+fn a_full_mailbox_is_no_reason_to_make_it_smaller() {
+    for reply in ["552 5.2.2 x", "552 Mailbox full", "552 Requested mail action aborted: quota exceeded"] {
+        let server = refuses(".", reply);
+        let bench = Bench::new(vec![account("10001", server.port)], &["a"]);
+        with_body(&bench, "a", 1600);
+        let asked = remakes(&bench, 0);
+        assert_eq!(bench.drain(), tally(0, 1, 0, 0), "{reply}");
+        assert_eq!(*asked.borrow(), [0; 0], "{reply}");
+        assert_eq!(bench.load(Folder::New, "a").attempt_count, 1, "{reply}");
+    }
+}
+
 /// Catches: a limit that the server says guessed at, or the mail made smaller for who would have taken more.
 #[test]
 fn a_limit_that_is_said_is_used() {

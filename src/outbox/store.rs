@@ -25,7 +25,8 @@ use std::time::{Duration, SystemTime};
 
 use super::claim::{self, Heartbeat, Owner};
 use super::entry::{Entry, EntryId, Folder, Form};
-use super::files::{gone_is_fine, read_entry, trouble, write_entry};
+use super::files::{gone_is_fine, read_entry, sweep, trouble, write_entry};
+use super::remake::drop_remake;
 use crate::error::{Error, Kind, Result};
 use crate::sys::best_effort;
 use crate::sys::fs::{create_private, private_dir, sync_dir};
@@ -353,7 +354,10 @@ impl Store {
                 if is_tmp {
                     // Never committed: nobody was told that it is kept.
                     best_effort(fs::remove_dir_all(&path));
-                } else if gone_is_fine(fs::rename(&path, self.place(Folder::New, &id))).unwrap_or(false) {
+                    continue;
+                }
+                sweep(&path);
+                if gone_is_fine(fs::rename(&path, self.place(Folder::New, &id))).unwrap_or(false) {
                     back.push(id);
                 }
             }
@@ -410,6 +414,7 @@ impl Claim {
     /// must not make it look as if it still had to be sent. Any other goes back to new/, as it was
     /// last recorded.
     pub fn settle(self, folder: Folder) -> Result<()> {
+        drop_remake(&self.folder);
         if folder != Folder::Sent {
             let saved = self.save();
             let moved = self.move_to(if saved.is_ok() { folder } else { Folder::New });
@@ -431,7 +436,6 @@ impl Claim {
 
     fn drop_body(&self) -> Result<()> {
         let body = self.folder.join(BODY);
-        self.drop_remake();
         let plain = gone_is_fine(fs::remove_file(self.folder.join(PLAIN)));
         let dropped = gone_is_fine(fs::remove_file(&body)).and(plain);
         dropped.map(drop).map_err(|error| trouble("can't remove", &body, &error))

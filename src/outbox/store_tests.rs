@@ -297,3 +297,25 @@ fn recipients_that_are_all_done_are_recognised() {
     entry.record_accepted(&receipt, entry.created);
     assert_eq!(entry.standing(), Standing::Delivered);
 }
+
+/// Catches: half a body as large as a mail, or half a record, that a dead process leaves for ever.
+#[test]
+fn what_a_dead_sender_was_writing_is_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    put(&store, "a", Folder::New);
+    let claim = store.claim(&id("a")).unwrap().unwrap();
+    let sending = folder.path().join("outbox/sending");
+    let claimed = sending.join(&names(&sending)[0]);
+    fs::create_dir_all(claimed.join("remake/parts")).unwrap();
+    for name in ["remake/body", "remake/parts/1", ".entry.json.0123abcd"] {
+        fs::write(claimed.join(name), "half").unwrap();
+    }
+    let left = names(&claimed);
+    assert!(store.recover().unwrap().is_empty() && names(&claimed) == left, "it may be at it");
+    fs::rename(&claimed, sending.join(format!("a@{}", dead_owner()))).unwrap();
+    drop(claim);
+    assert_eq!(store.recover().unwrap(), [id("a")]);
+    assert_eq!(names(&folder.path().join("outbox/new/a")), ["body.mime", "entry.json"]);
+    assert!(store.claim(&id("a")).unwrap().is_some());
+}

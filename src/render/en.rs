@@ -236,6 +236,7 @@ fn left_out(why: &LeftOut, size: Option<&str>) -> String {
             format!("not attached: it can't be read ({})", amount::errno(*errno))
         }
         LeftOut::Changed => format!("not attached: it was cut short while the mail was made{size}"),
+        LeftOut::ChangedSince => "not attached: it was changed after the run had ended".to_owned(),
         LeftOut::TooLarge => format!("not attached: there is no room for it in this mail{size}"),
         LeftOut::TooMany(1) => "not attached: one file too many".to_owned(),
         LeftOut::TooMany(count) => format!("not attached: this one and {} others are too many", count - 1),

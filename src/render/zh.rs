@@ -217,6 +217,7 @@ fn left_out(why: &LeftOut, size: Option<&str>) -> String {
         LeftOut::NotRegular => "未附上：不是普通文件（设备、管道等）".to_owned(),
         LeftOut::Unreadable { errno } => format!("未附上：无法读取（{}）", errno_text(*errno)),
         LeftOut::Changed => format!("未附上：生成邮件时该文件被截短{size}"),
+        LeftOut::ChangedSince => "未附上：运行结束后该文件又被改动".to_owned(),
         LeftOut::TooLarge => format!("未附上：邮件放不下{size}"),
         LeftOut::TooMany(1) => "未附上：文件太多，略去 1 个".to_owned(),
         LeftOut::TooMany(count) => format!("未附上：文件太多，略去包括它在内的 {count} 个"),

@@ -187,6 +187,8 @@ pub enum LeftOut {
     },
     /// It was cut short or vanished while the mail was made.
     Changed,
+    /// It was written anew after the run, and before the mail was made.
+    ChangedSince,
     /// There is no room for it in the mail.
     TooLarge,
     /// So many more than are attached fit the pattern.

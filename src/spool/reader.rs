@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::index::{HEADER, Origin, RECORD, Record, records};
 use super::tail::{RawTail, Stream};
-use crate::run::facts::{Holds, LogPart};
+use crate::run::facts::{Holds, LogPart, PartTrouble};
 use crate::sys::fs::open_regular;
 
 /// No more than this is read from the log's end, bytes.
@@ -31,7 +31,12 @@ pub fn tail(part: &LogPart) -> io::Result<RawTail> {
         Marks::default()
     };
     from = from.max(marks.since).min(part.end.max(begin));
-    let mut bytes = match open_regular(&part.path).and_then(|file| read_range(&file, from, part.end)) {
+    let file = match part.trouble {
+        // What is there now is another's.
+        Some(PartTrouble::Replaced) => Err(io::ErrorKind::NotFound.into()),
+        _ => open_regular(&part.path),
+    };
+    let mut bytes = match file.and_then(|file| read_range(&file, from, part.end)) {
         // The disk had no room for the file, or can't read it any more.
         Err(_) if !part.kept.is_empty() => Vec::new(),
         read => read?,
@@ -232,6 +237,15 @@ mod tests {
         std::fs::write(dir.path().join("log"), b"a\nb\n").unwrap();
         let tail = tail(&part(dir.path(), 100)).unwrap();
         assert_eq!(tail.bytes, b"a\nb\n");
+    }
+
+    /// Catches another program's words shown as the command's: its file was put where the log was.
+    #[test]
+    fn a_file_that_took_the_logs_place_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("log"), b"another's\n").unwrap();
+        let part = LogPart { trouble: Some(PartTrouble::Replaced), spooled: false, ..part(dir.path(), 10) };
+        assert!(tail(&part).is_err());
     }
 
     /// Catches a mail without the last lines, of all those that a full disk would need most: there was not

@@ -48,6 +48,9 @@ class Sink(socketserver.ThreadingTCPServer):
         self.mail = "ok"
         # Seconds between the "." and its answer.
         self.slow = 0
+        # The largest mail that it takes, bytes, and whether it says so before it refuses a larger one.
+        self.most = None
+        self.says_most = False
         # Called when the "." has come, before the answer.
         self.at_dot = lambda: None
         # Says nothing at all, not even its greeting.
@@ -120,6 +123,8 @@ class Session(socketserver.StreamRequestHandler):
             verb, text = line[:4].upper().strip(), line.decode(errors="replace")
             if verb in (b"EHLO", b"HELO"):
                 say("250-sink.example.com")
+                if sink.says_most:
+                    say(f"250-SIZE {sink.most}")
                 say("250 AUTH PLAIN LOGIN")
             elif verb == b"AUTH":
                 if not self.login(text):
@@ -140,6 +145,9 @@ class Session(socketserver.StreamRequestHandler):
                 data = self.read_mail()
                 if data is None:
                     return
+                if sink.most and len(data) > sink.most:
+                    say("552 5.3.4 message too big for us")
+                    continue
                 sink.take(recipients, data)
                 sink.at_dot()
                 if sink.slow:

@@ -11,6 +11,9 @@ process's own (memory, descriptors, the clock) one in FEW is tried, and in the s
 what comes from the final "." on.
 """
 
+import email
+import email.policy
+import io
 import json
 import os
 import re
@@ -18,6 +21,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,6 +33,9 @@ import tracing
 
 AT_ONCE = 3
 FEW = 8
+# Of the many calls that read a log and write a mail anew fewer still, but for these.
+FEWER = 160
+TELLING = ("mkdir", "rmdir", "rename", "unlink", "unlinkat", "fsync")
 ALL = "NOTIFY_DONE_EVERY_CALL_ALL" in os.environ
 FLUSH = ("outbox", "flush")
 TAKEN, NEVER, LATER = "taken@example.com", "never@example.com", "later@example.com"
@@ -52,6 +59,11 @@ class Scene:
     recipients: tuple
     refuse: dict = field(default_factory=dict)
     slow: float = 0
+    # What the run says.
+    job: str = "echo first line; echo second line; exit 3"
+    # The largest mail that the server takes, and whether it says so in its EHLO.
+    most: int = None
+    says_most: bool = False
 
     def wanted(self):
         return set(self.recipients) - {NEVER}
@@ -60,6 +72,9 @@ class Scene:
 ONE = Scene((TAKEN,))
 THREE = Scene((TAKEN, NEVER, LATER), {NEVER: "550 5.1.1 no such user", LATER: "450 4.2.1 come back later"})
 SLOW = Scene((TAKEN,), slow=0.1)
+# Logs that pack to mails of 1.3 and of 2.1 MB: the second is halved twice.
+SAYS_LIMIT = Scene((TAKEN,), job="head -c 1000000 /dev/urandom | base64", most=600_000, says_most=True)
+HIDES_LIMIT = Scene((TAKEN,), job="head -c 1600000 /dev/urandom | base64", most=600_000)
 
 
 class Yard(outboxes.Yard):
@@ -68,8 +83,10 @@ class Yard(outboxes.Yard):
     def __init__(self, place, scene):
         super().__init__(place)
         self.scene = scene
+        # Mails that came in the plain form.
+        self.plain = 0
         options = [part for address in scene.recipients for part in ("--to", address)]
-        self.entry = self.entry_of_a_run(*options)
+        self.entry = self.entry_of_a_run(*options, job=scene.job)
         self.begin = self.sandbox.dir / "begin"
         shutil.copytree(self.state, self.begin)
 
@@ -80,6 +97,7 @@ class Yard(outboxes.Yard):
         self.sink.reset()
         self.sink.refuse = dict(self.scene.refuse)
         self.sink.slow = self.scene.slow
+        self.sink.most, self.sink.says_most = self.scene.most, self.scene.says_most
 
     def argv(self):
         return [harness.binary(), *FLUSH]
@@ -124,8 +142,43 @@ class Yard(outboxes.Yard):
                 wrong.append(f"{len(ids)} mails to {address}, {len(set(ids))} ids; on record at the death: {noted}")
         if got:
             wrong.append(f"mails to {list(got)}")
-        wrong += [f"not whole: {data[-80:]!r}" for _, data in self.sink.taken if not data.rstrip().endswith(b"--")]
+        for _, data in self.sink.taken:
+            if self.scene.most:
+                wrong += self.wrong_with_smaller(data)
+            elif not data.rstrip().endswith(b"--"):
+                wrong.append(f"not whole: {data[-80:]!r}")
+        if rests := self.rests():
+            wrong.append(f"rests in the outbox: {rests}")
         return wrong, again
+
+    def rests(self):
+        """What lies in the outbox and is nobody's any more."""
+        known = {"entry.json", "body.mime", "plain.mime"}
+        found = [path for folder in ("tmp", "new", "sending", "sent", "failed", "held") for path in (self.outbox / folder).glob("*/*")]
+        return [str(path.relative_to(self.outbox)) for path in found if path.name not in known]
+
+    def wrong_with_smaller(self, data):
+        """Is it the mail made smaller, whole, with the log's ends as they were? Or its plain form: that holds
+        the end of the log in its text."""
+        mail = email.message_from_bytes(data, policy=email.policy.default)
+        wrong = [str(defect) for part in mail.walk() for defect in part.defects]
+        (log,) = [path.read_bytes() for path in self.begin.glob("runs/*/log")]
+        last = log.splitlines()[-1].decode()
+        text = mail.get_body(("plain",)).get_content()
+        if last not in text:
+            wrong.append(f"the last line isn't in its text: {text}")
+        zips = [part for part in mail.iter_attachments() if part.get_filename() == "log.zip"]
+        if not zips:
+            self.plain += 1
+            return wrong + ([] if mail.get_content_type() == "text/plain" else ["neither a log nor the plain form"])
+        with zipfile.ZipFile(io.BytesIO(zips[0].get_content())) as packed:
+            got = packed.read("log.txt")
+        head, told, tail = re.split(rb"\n+(===== notify-done: [^\n]* =====)\n+", got)
+        if not (log.startswith(head) and log.endswith(tail) and len(head) > 1000 and len(tail) > 1000):
+            wrong.append(f"not the log: {head[:80]!r}, {told!r}, {tail[-80:]!r}")
+        if "left out" not in text:
+            wrong.append(f"it doesn't say that it is cut: {text}")
+        return wrong
 
     def entries(self):
         for path in self.outbox.glob("*/*/entry.json"):
@@ -187,7 +240,8 @@ class EveryCallTest(unittest.TestCase):
             finally:
                 yard.close()
 
-    def kill_everywhere(self, what, scene, calls, names):
+    def kill_everywhere(self, what, scene, calls, names, whole=None):
+        """`whole`: all calls, of which these are few."""
         def kill(yard, call, tried):
             name = names.get(call.point.number, call.point.number)
             yard.reset()
@@ -210,7 +264,7 @@ class EveryCallTest(unittest.TestCase):
         self.assertEqual(tried.bad, [], "\n".join(tried.bad))
         self.assertGreater(tried.points, 0.9 * len(calls), "hardly any call was made again")
         # The record of the answer comes first: no call more than that takes may leave it unknown.
-        in_doubt = until_recorded(calls, names)
+        in_doubt = until_recorded(whole or calls, names)
         self.assertLessEqual(tried.again, len(in_doubt) + 2, in_doubt)
 
     def chosen(self, calls, touching):
@@ -252,6 +306,39 @@ class EveryCallTest(unittest.TestCase):
             finally:
                 yard.close()
 
+    def test_a_mail_that_is_made_smaller(self):
+        """The server finds it too large, so it is made again with less of the log, while it is being sent.
+        Catches: a body that is half the old and half the new one, a mail that is lost or doubled since it
+        changed, what was being written left in the outbox for ever."""
+        for what, scene in (("limit said", SAYS_LIMIT), ("limit not said", HIDES_LIMIT)):
+            with self.subTest(what):
+                names, calls, touching = self.look(scene)
+                chosen = [
+                    call for n, (call, on_disk) in enumerate(zip(calls, touching))
+                    if ALL or n % FEWER == 0 or n == final_dot(calls)
+                    or (n % FEW == 0 and on_disk and names.get(call.point.number) == "write")
+                    or (names.get(call.point.number) in TELLING and is_remake(call))
+                ]  # fmt: skip
+                self.kill_everywhere(f"made smaller, {what}", scene, chosen, names, calls)
+
+    def test_a_disk_that_refuses_to_make_it_smaller(self):
+        """Catches: a mail that waits for ever for a disk that is full, or has become read-only, only because it
+        is to be made again; one that goes out half."""
+        names, calls, touching = self.look(SAYS_LIMIT)
+        on_disk = [
+            (names.get(call.point.number), call.point.nth, is_remake(call))
+            for call, touches in zip(calls, touching) if touches and call.point.thread == 0
+        ]  # fmt: skip
+        tasks = [
+            [(name, error, str(nth))] for error, kinds in ERRORS.items() for name, nth, remakes in on_disk
+            if remakes and name in kinds and (ALL or name in TELLING or name == "openat" or nth % FEW == 0)
+        ]  # fmt: skip
+        first = next(n for n, (_, _, remakes) in enumerate(on_disk) if remakes)
+        for error, groups in FOR_GOOD.items():
+            of_remake = [(name, nth) for name, nth, _ in on_disk[first:]]
+            tasks += [task for group in groups for task in list(from_each_moment_on(of_remake, error, group))[: None if ALL else 2]]
+        self.refuse_everywhere("errors while it is made smaller", SAYS_LIMIT, tasks)
+
     def test_a_disk_that_refuses(self):
         """Catches: a mail that goes out although it can't be noted that it may have, one that is lost
         because the disk refused to move it, and an error that ends in two mails."""
@@ -265,7 +352,9 @@ class EveryCallTest(unittest.TestCase):
         ]
         for error, groups in FOR_GOOD.items():
             tasks += [task for group in groups for task in from_each_moment_on(on_disk, error, group)]
+        self.refuse_everywhere("errors", ONE, tasks)
 
+    def refuse_everywhere(self, what, scene, tasks):
         def refuse(yard, task, tried):
             yard.reset()
             trace = yard.sandbox.dir / "trace"
@@ -286,9 +375,9 @@ class EveryCallTest(unittest.TestCase):
             tried.again += again
             tried.bad += [f"{task}: {'; '.join(wrong)}; before that: {done.stderr.decode()}"] if wrong else []
 
-        tried = self.in_yards(ONE, refuse, tasks)
+        tried = self.in_yards(scene, refuse, tasks)
         print(
-            f"every call, errors: {tried.points} refusals of {len(tried.kinds)} kinds of calls "
+            f"every call, {what}: {tried.points} refusals of {len(tried.kinds)} kinds of calls "
             f"({tried.not_reached} weren't made again); {tried.again} times sent again under the same Message-ID",
             flush=True,
         )
@@ -307,8 +396,8 @@ def from_each_moment_on(calls, error, group):
 
 
 def final_dot(calls):
-    """Where the end of the mail is sent."""
-    for n, call in enumerate(calls):
+    """Where the end of the mail is sent, for the last time."""
+    for n, call in reversed(list(enumerate(calls))):
         if is_network(call) and any(text.startswith((b"\r\n.\r\n", b".\r\n")) for text in call.texts):
             return n
     raise AssertionError("no call that sends the final dot was seen")
@@ -321,6 +410,11 @@ def until_recorded(calls, names):
     asked = [call for call in after[:recorded] if any(text.startswith(b"QUIT") for text in call.texts)]
     assert not asked, f"the answer isn't on record when the next word is said: {asked[0].point}"
     return after[: recorded + 1]
+
+
+def is_remake(call):
+    """Is it about a body that is made again?"""
+    return "/remake" in f"{call.file}{call.texts}"
 
 
 def is_network(call):

@@ -253,6 +253,7 @@ fn the_keys_of_the_json_are_stable() {
         "host",
         "port",
         "form",
+        "bytes",
         "outcome",
         "stage",
         "receipt",

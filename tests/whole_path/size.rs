@@ -151,6 +151,77 @@ fn without_its_log_it_goes_in_the_plain_form() {
     assert!(mail.html.is_none() && text(&mail).contains("plain text"), "{}", text(&mail));
 }
 
+/// Sets the run's end an hour back, as if all that happens now happened long after it.
+fn long_ago(scene: &Scene) {
+    for path in crate::files(&scene.env.state().join("runs")) {
+        if path.ends_with("run.json") {
+            let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            let ended: jiff::Timestamp = record["ended"]["ended"].as_str().unwrap().parse().unwrap();
+            record["ended"]["ended"] = (ended - jiff::SignedDuration::from_hours(1)).to_string().into();
+            fs::write(&path, record.to_string()).unwrap();
+        }
+    }
+}
+
+/// The only mail that was taken.
+#[track_caller]
+fn taken(scene: &Scene) -> parse::ParsedMail {
+    let taken: Vec<_> = scene.server.received().into_iter().filter(Received::accepted).collect();
+    assert_eq!(taken.len(), 1);
+    parse::mail(&taken[0].data)
+}
+
+/// Catches: what the next run wrote into the same file, or a file of the user's that is another by now, mailed
+/// as this run's.
+#[test]
+fn what_was_written_since_is_not_this_runs() {
+    for rewritten in ["log", "plot.txt"] {
+        let mut scene = Scene::new();
+        scene.env.write("data", training(3 << 20), 0o644);
+        scene.env.write("plot.txt", "the first plot\n", 0o644);
+        scene.server.go_down();
+        let to = if rewritten == "log" { ">log" } else { "" };
+        let script = format!("\"$ND\" --attach-file plot.txt -- cat data {to}");
+        scene.env.shell(&script).stderr_is_free().run().assert_code(0);
+        scene.settled();
+        long_ago(&scene);
+        fs::write(scene.env.home().join(rewritten), "another's\n".repeat(1 << 20)).unwrap();
+        scene.server.set_script(qq().max_message(600_000));
+        scene.server.come_up();
+        scene.flush();
+        let mail = taken(&scene);
+        assert!(!text(&mail).contains("another's"), "{}", text(&mail));
+        if rewritten == "log" {
+            assert!(mail.html.is_none() && text(&mail).contains("plain text"), "{}", text(&mail));
+            assert!(text(&mail).contains("samples/s"), "with the last lines: {}", text(&mail));
+        } else {
+            assert!(text(&mail).contains("plot.txt") && text(&mail).contains("changed after the run"));
+            assert_eq!(mail.parts.iter().filter(|part| part.disposition.is_some()).count(), 1, "the log");
+        }
+    }
+}
+
+/// Catches: a mail made anew by other settings than the user's, who may want something kept out of it: his can't
+/// be read now.
+#[test]
+fn without_its_settings_it_isnt_made_anew() {
+    let mut scene = Scene::new();
+    scene.env.write("data", training(3 << 20), 0o644);
+    scene.env.write("own.toml", fs::read(scene.env.config_path()).unwrap(), 0o600);
+    scene.server.go_down();
+    let args = ["--config", "own.toml", "--", "cat", "data"];
+    scene.env.notify_done(args).stderr_is_free().run().assert_code(0);
+    scene.settled();
+    scene.env.write("own.toml", "[log]\nattach = maybe\n", 0o600);
+    scene.server.set_script(qq().max_message(600_000));
+    scene.server.come_up();
+    let config = scene.env.config_path();
+    let args = ["outbox", "flush", "--config", config.to_str().unwrap()];
+    scene.env.notify_done(args).stderr_is_free().run();
+    let mail = taken(&scene);
+    assert!(mail.html.is_none() && text(&mail).contains("plain text"), "{}", text(&mail));
+}
+
 /// Catches: files made by the run that don't come, or under another name; one that is missing and isn't
 /// told of; a command that fails for a file.
 #[test]

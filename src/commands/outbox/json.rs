@@ -95,6 +95,8 @@ struct Attempt<'a> {
     host: Option<&'a str>,
     port: Option<u16>,
     form: Form,
+    /// Of the body as it was then: one that was too large is made again with less in it
+    bytes: Option<u64>,
     /// `accepted`, `failed`, `unknown`
     outcome: &'static str,
     /// Where in the dialogue it failed
@@ -221,6 +223,7 @@ fn attempt(attempt: &AttemptRecord) -> Attempt<'_> {
         host: server.map(|server| server.host.as_str()),
         port: server.map(|server| server.port),
         form: attempt.form,
+        bytes: attempt.bytes,
         outcome,
         stage,
         receipt,

@@ -142,11 +142,13 @@ fn one_try(attempt: &AttemptRecord, reader: &Reader) -> String {
     let elapsed = std::time::Duration::from_millis(attempt.elapsed_ms);
     let elapsed = amount::duration(elapsed, Detail::Compact, &reader.lang.strings().units);
     let server = attempt.server.as_ref().map(|server| format!("  {}:{}", server.host, server.port));
+    let size = attempt.bytes.map(|bytes| format!("  {}", amount::size(bytes)));
     let head = format!(
-        "  {}  {}{}  {elapsed}",
+        "  {}  {}{}{}  {elapsed}",
         reader.time(attempt.at),
         one_line(&attempt.account),
-        server.unwrap_or_default()
+        server.unwrap_or_default(),
+        size.unwrap_or_default()
     );
     let stage = match &attempt.outcome {
         Outcome::Accepted { receipt } => return format!("{head}  {}\n", one_line(&receipt.to_string())),

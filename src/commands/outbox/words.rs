@@ -288,6 +288,7 @@ mod tests {
                 login: "10001@qq.com".into(),
             }),
             form: Form::Full,
+            bytes: None,
             outcome: Outcome::Failed(Failure { stage: Stage::Auth, class, cause: Cause::Reply(reply) }),
             elapsed_ms: 120,
         });
