@@ -132,7 +132,7 @@ fn zip(from: &mut impl Read, out: Bounded<'_>, job: &Job<'_>, effort: Effort) ->
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(match effort {
-            Effort::Fast => 1,
+            Effort::Fast => 2,
             Effort::Thorough => 6,
         }))
         .last_modified_time(modified(job.path))
