@@ -150,6 +150,7 @@ impl<'a> Background<'a> {
 
     /// Those that wait or are being sent, and whose time of being tried isn't over. By their ids, which begin with the time.
     fn young(&self, patience: SignedDuration) -> Vec<EntryId> {
+        // What can't be read now is looked for again in a while, or by the next start.
         let (mut ids, now) = (self.store.list(Folder::New).unwrap_or_default(), clock::now());
         ids.extend(self.store.sending().unwrap_or_default());
         ids.sort_by(|one, other| other.cmp(one));

@@ -192,18 +192,15 @@ pub fn log_limits(log: &LogSettings) -> Limits {
 /// What is known of a run at its start.
 pub fn start_of(origin: Origin, mail: &MailArgs, env: &OfRun) -> RunStart {
     let started = clock::now();
-    let cwd = std::env::current_dir().map_or_else(
-        // The folder was deleted under us; the shell still has its name. Without one it's not told.
-        |_| std::env::var("PWD").unwrap_or_default(),
-        |dir| text_of(dir.as_os_str()),
-    );
-    let attach = AttachFiles {
-        from: std::env::current_dir().unwrap_or_default(),
-        files: match mail.attach_file.is_empty() {
-            true => env.attach_files.iter().map(PathBuf::from).collect(),
-            false => mail.attach_file.clone(),
-        },
+    // The folder was deleted under us: the shell still has its name. Without one it's not told.
+    let cwd = std::env::current_dir().ok().or_else(|| std::env::var_os("PWD").map(PathBuf::from));
+    let from = cwd.unwrap_or_default();
+    let files = match mail.attach_file.is_empty() {
+        true => env.attach_files.iter().map(PathBuf::from).collect(),
+        false => mail.attach_file.clone(),
     };
+    let cwd = text_of(from.as_os_str());
+    let attach = AttachFiles { from, files };
     RunStart {
         ci: ci::of(&|name| std::env::var(name).ok()),
         attach,

@@ -38,6 +38,7 @@ pub struct Picture {
     pub rendered: Rendered,
     /// For a provider that doesn't take the other.
     pub plain: Plain,
+    pub lang: Lang,
 }
 
 /// A mail as it was written.
@@ -126,7 +127,7 @@ impl<'a> Draft<'a> {
         let subject = settings.mail.subject.as_deref().map(|template| redactor.text(template).0);
         let rendered = render(&report, *lang, subject.as_deref());
         let plain = plain(&report, *lang);
-        Picture { report, rendered, plain }
+        Picture { report, rendered, plain, lang: *lang }
     }
 
     /// Writes the mail's body, with a folder for what is packed meanwhile. What the log has lost by then the

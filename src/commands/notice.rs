@@ -262,6 +262,7 @@ pub(super) fn entry(
         rounds: 0,
         form: Form::Full,
         plain_subject: Some(picture.plain.subject.clone()),
+        language: picture.lang.into(),
         refused_by: Vec::new(),
         gave_up: None,
         revived: None,

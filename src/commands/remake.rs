@@ -10,7 +10,7 @@ use super::common::Context;
 use super::keep::Draft;
 use super::notice;
 use crate::cli::CommonArgs;
-use crate::config::{Overrides, Settings};
+use crate::config::{Language, Overrides};
 use crate::error::{Error, Kind, Result};
 use crate::outbox::entry::Entry;
 use crate::outbox::remake::Remake;
@@ -46,7 +46,11 @@ pub fn smaller(entry: &Entry, remake: &Remake) -> Result<()> {
         // What the user wants kept out of a mail may stand there.
         return Err(Error::new(Kind::Config, "what a mail may tell isn't known now"));
     }
-    let lang = lang_of(entry, &facts, &loaded.settings, context.lang(&loaded.settings));
+    // Who sends it now, a timer, say, may have another locale.
+    let lang = match entry.language {
+        Language::Auto => context.lang(&loaded.settings),
+        told => Lang::choose(told, None),
+    };
     let mut draft = Draft::within(&facts, &loaded.settings, lang, remake.most);
     draft.leave_out(&|file| changed_since(file, ended));
     draft.write(&remake.body, &remake.parts(), entry.id.as_str())?;
@@ -99,14 +103,6 @@ fn record(run: &RunId) -> Option<(RunFacts, Overrides)> {
         Phase::Ended(facts) => Some((facts, record.overrides)),
         Phase::Running(_) => None,
     }
-}
-
-/// The language that it was made in: who sends it now, a timer, say, may have another locale.
-fn lang_of(entry: &Entry, facts: &RunFacts, settings: &Settings, here: Lang) -> Lang {
-    let says = |lang: &Lang| {
-        Draft::whole_without_files(facts, settings, *lang).bare().rendered.subject == entry.subject
-    };
-    [here, Lang::En, Lang::Zh].into_iter().find(says).unwrap_or(here)
 }
 
 #[cfg(test)]

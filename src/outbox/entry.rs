@@ -9,7 +9,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Mailbox, path_json};
+use crate::config::{Language, Mailbox, path_json};
 use crate::deliver::verdict::{
     Cause, Class, Failure, Outcome, RecipientResult, RecipientVerdict, Reply, Stage,
 };
@@ -237,6 +237,9 @@ pub struct Entry {
     /// The subject of [`Form::Plain`]; None: the entry has no such form.
     #[serde(default)]
     pub plain_subject: Option<String>,
+    /// What it is written in, for who makes it anew; `auto`: an older one doesn't say.
+    #[serde(default)]
+    pub language: Language,
     /// Accounts that will not take this mail, in any form.
     #[serde(default)]
     pub refused_by: Vec<String>,

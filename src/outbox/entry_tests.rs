@@ -22,6 +22,7 @@ pub(crate) fn sample(id: &str) -> Entry {
         rounds: 0,
         form: Form::Full,
         plain_subject: None,
+        language: Language::Auto,
         refused_by: Vec::new(),
         gave_up: None,
         revived: None,

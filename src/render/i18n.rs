@@ -36,6 +36,15 @@ impl Lang {
     }
 }
 
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::En => Language::En,
+            Lang::Zh => Language::Zh,
+        }
+    }
+}
+
 /// Every text of ours in a mail.
 #[derive(Debug, Clone, Copy)]
 pub struct Strings {

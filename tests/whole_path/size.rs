@@ -324,3 +324,22 @@ fn the_preview_is_the_mail() {
     let none = scene.env.notify_done(["preview", "--open"]).says(&["scp", "preview.html"]).run();
     none.assert_code(0);
 }
+
+/// Catches: a mail made anew in the language of whoever sends it, a timer's, say.
+#[test]
+fn it_is_made_anew_in_its_own_language() {
+    let mut scene = Scene::new();
+    scene.env.write("data", training(2 << 20), 0o644);
+    scene.server.go_down();
+    let run = scene.env.notify_done(["--", "cat", "data"]).var("LANG", "zh_CN.UTF-8");
+    run.stderr_is_free().run().assert_code(0);
+    scene.env.wait_until_alone();
+    scene
+        .server
+        .set_script(qq().ehlo(&["smtp.qq.com", "SIZE 400000", "AUTH LOGIN PLAIN"]).max_message(400_000));
+    scene.server.come_up();
+    scene.flush();
+    let mail = scene.mail();
+    assert!(mail.attachment("log.zip").size < 400_000);
+    assert!(text(&mail).contains("命令") && mail.subject.contains("成功"), "{}", text(&mail));
+}
