@@ -265,3 +265,15 @@ fn a_composed_mail_never_exceeds_the_limit() {
     }
     assert!(ends > 20, "{ends}");
 }
+
+/// Catches: a file of the user's that takes the room of the log's last lines, which say how it went.
+#[test]
+fn the_last_lines_come_before_a_file() {
+    let bench = Bench::new(2_000_000);
+    let room = limits::room(bench.policy.max_message, 2);
+    let log = bench.file("log", &log_lines(3 << 20));
+    let plot = bench.file("plot.png", &Numbers(5).bytes(usize::try_from(room).unwrap() - 2000));
+    let made = bench.prepare(&[part(&log, Holds::Both, 3 << 20)], &[found(&plot)]);
+    assert!(matches!(made.logs[0].carried, Carried::Ends { .. } | Carried::Whole), "{:?}", made.logs);
+    assert!(matches!(made.files[0].fate, FileFate::LeftOut(LeftOut::TooLarge)), "{:?}", made.files);
+}
